@@ -1,0 +1,263 @@
+"""Calculus over functions: derivatives of f rather than gradients of a Value.
+
+    slope = grad(np.tanh)                    # a function again
+    grad(grad(np.tanh))(0.5)                 # so it nests
+    value_and_grad(loss)(params, x, y)       # params: an array, or a list, tuple or dict of them
+    hessian(lambda x: np.sum(x**3))(np.array([1.0, 2.0]))
+
+f takes floats, arrays or Values and is written with NumPy.  Derivatives come back in the structure and
+the shapes of the argument: plain floats and arrays, unless the result depends on Values of the caller
+that require a gradient.  Then it is a Value, and stays in their graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any
+
+import numpy as np
+
+from .backprop import backprop, describe, reachable
+from .primitives.arithmetic import positive
+from .value import Value
+
+Argnums = int | Sequence[int]
+
+
+# ── arguments: numbers, arrays and Values in lists, tuples and dicts ──────────
+
+
+def _map(function: Callable[..., Any], tree: Any, *others: Any) -> Any:
+    """function on every leaf of a structure (and of others of the same shape)."""
+    if isinstance(tree, dict):
+        return {key: _map(function, tree[key], *(other[key] for other in others)) for key in tree}
+    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
+        return type(tree)(*(_map(function, *items) for items in zip(tree, *others, strict=True)))
+    if isinstance(tree, (list, tuple)):
+        return type(tree)(_map(function, *items) for items in zip(tree, *others, strict=True))
+    return function(tree, *others)
+
+
+def _leaves(tree: Any) -> list[Any]:
+    found: list[Any] = []
+    _map(found.append, tree)
+    return found
+
+
+class _Inputs:
+    """The arguments under differentiation, as fresh leaves for f to work on.
+
+    Each is a leaf during the pass.  Afterwards those made from a Value of the caller are tied to it,
+    so that a recorded result goes on into the caller's graph: that is what makes nesting work.
+    """
+
+    def __init__(self, args: Sequence[Any], argnums: Argnums, name: str):
+        self.single = isinstance(argnums, (int, np.integer))
+        chosen = (argnums,) if self.single else tuple(argnums)  # type: ignore[arg-type]
+        for n in chosen:
+            if not -len(args) <= n < len(args):
+                raise TypeError(f"{name}: argnums={n}, but only {len(args)} positional argument(s) were given")
+        self.places = [int(n) % len(args) for n in chosen]
+        self.ties: list[tuple[Value, Value]] = []
+        self.leaves: list[Value] = []
+        self.trees = [_map(self._leaf, args[n]) for n in self.places]
+        self.args = list(args)
+        for n, tree in zip(self.places, self.trees, strict=True):
+            self.args[n] = tree
+
+    def _leaf(self, arg: Any) -> Value:
+        leaf = Value(arg._data, label=arg.label) if isinstance(arg, Value) else Value(arg)
+        if isinstance(arg, Value) and arg.requires_grad:
+            self.ties.append((leaf, arg))
+        self.leaves.append(leaf)
+        return leaf
+
+    def tie(self) -> None:
+        for leaf, outer in self.ties:
+            leaf._primitive, leaf._x, leaf._params = positive, outer, None
+
+    def like(self, results: Any) -> Any:
+        """One result per leaf, in the structure of the arguments."""
+        results = iter(results)
+        trees = [_map(lambda _: next(results), tree) for tree in self.trees]
+        return trees[0] if self.single else tuple(trees)
+
+
+def _is_open(output: Any, inputs: _Inputs) -> bool:
+    """Whether a derivative of the output must stay in the caller's graph."""
+    own = set(inputs.leaves)
+    return bool(inputs.ties) or any(node.is_leaf and node.requires_grad and node not in own for node in reachable([output]))
+
+
+def _pull(output: Value, seed: Any, inputs: _Inputs, record: bool) -> list[Any]:
+    """The gradient of every input leaf; zeros where the output does not depend on it."""
+    if record and not isinstance(seed, Value):
+        seed = Value(seed, requires_grad=False)
+    found = backprop(output, seed, inputs=inputs.leaves, create_graph=record, retain_grads=False) if output.requires_grad else {}
+    return [found[leaf] if leaf in found else np.zeros_like(leaf._data) if leaf.ndim else leaf.dtype.type(0) for leaf in inputs.leaves]
+
+
+def _hand_over(gradient: Any) -> Any:
+    return float(gradient) if type(gradient) is np.float64 else gradient
+
+
+def _scalar(output: Any, name: str) -> Value | float:
+    if np.shape(output) != ():
+        raise ValueError(f"{name} needs a function with a scalar result, and this one returned {describe(output)}; sum it, or use jacobian or vjp")
+    return output
+
+
+# ── reverse mode ──────────────────────────────────────────────────────────────
+
+
+def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], Any]]:
+    """f(*args), and the function that maps a cotangent u of its result to uᵀ·J, one result per argument.
+
+    u has the shape of f's result; each part of uᵀ·J has the shape of its argument (for one argument
+    it stands alone, for several in a tuple).
+    """
+    inputs = _Inputs(args, 0 if len(args) == 1 else range(len(args)), "vjp")
+    output = f(*inputs.args)
+
+    def pull(u: Any) -> Any:
+        if np.shape(u) != np.shape(output):
+            raise ValueError(f"vjp: the cotangent has shape {np.shape(u)}, the function's result {np.shape(output)}")
+        if not isinstance(output, Value):
+            return inputs.like(np.zeros(leaf.shape)[()] for leaf in inputs.leaves)
+        seed = u if isinstance(u, Value) else Value(u, dtype=output.dtype)._data
+        return inputs.like(map(_hand_over, _pull(output, seed, inputs, record)))
+
+    record = isinstance(output, Value) and _is_open(output, inputs)
+    if not record:
+        return _plain(output), pull
+    eager = pull
+
+    def tied(u: Any) -> Any:
+        for leaf, _ in inputs.ties:
+            leaf._primitive = leaf._x = None
+        try:
+            return eager(u)
+        finally:
+            inputs.tie()
+
+    inputs.tie()
+    return output, tied
+
+
+def _plain(output: Any) -> Any:
+    return output._data if isinstance(output, Value) else output
+
+
+def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., tuple[Any, Any]]:
+    """The function that returns f's value and its gradient with respect to the chosen arguments.
+
+    f returns a scalar.  The gradient has the structure of the argument: an array or a float, or a list,
+    tuple or dict of them; for several `argnums` a tuple of such.
+    """
+
+    @wraps(f)
+    def differentiated(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        inputs = _Inputs(args, argnums, "grad")
+        output = _scalar(f(*inputs.args, **kwargs), "grad")
+        if not isinstance(output, Value):
+            return output, inputs.like(np.zeros(leaf.shape)[()] for leaf in inputs.leaves)
+        record = _is_open(output, inputs)
+        seed = 1.0 if type(output._data) is float else output.dtype.type(1)
+        gradients = inputs.like(map(_hand_over, _pull(output, seed, inputs, record)))
+        inputs.tie()
+        return (output if record else output._data), gradients
+
+    return differentiated
+
+
+def grad(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
+    """The gradient of f, which returns a scalar, with respect to the chosen arguments: see `value_and_grad`."""
+    both = value_and_grad(f, argnums)
+
+    @wraps(f)
+    def gradient(*args: Any, **kwargs: Any) -> Any:
+        return both(*args, **kwargs)[1]
+
+    return gradient
+
+
+def jacobian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
+    """The Jacobian of f: ∂f/∂x in the shape f(x).shape + x.shape, one backward pass per element of f(x)."""
+
+    @wraps(f)
+    def differentiated(*args: Any, **kwargs: Any) -> Any:
+        inputs = _Inputs(args, argnums, "jacobian")
+        output = f(*inputs.args, **kwargs)
+        shape = np.shape(output)
+        if not isinstance(output, Value) or not output.size:
+            return inputs.like(np.zeros(shape + leaf.shape)[()] for leaf in inputs.leaves)
+        record = _is_open(output, inputs)
+        rows = []
+        for i in range(output.size):
+            seed = np.zeros(output.size, output.dtype)
+            seed[i] = 1
+            rows.append(_pull(output, seed.reshape(shape) if shape else output.dtype.type(1).item() if type(output._data) is float else seed[0], inputs, record))
+        inputs.tie()
+        columns = ([row[k] for row in rows] for k in range(len(inputs.leaves)))
+        stack = (np.reshape(np.stack(column), shape + leaf.shape) for column, leaf in zip(columns, inputs.leaves, strict=True))
+        return inputs.like(_hand_over(matrix if isinstance(matrix, Value) else matrix[()]) for matrix in stack)
+
+    return differentiated
+
+
+# ── forward mode and second order, from the same rules ────────────────────────
+
+
+def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+    """f(*primals), and J·tangents, the directional derivative.
+
+    A vjp is linear in its cotangent u, so differentiating ⟨uᵀ·J, t⟩ with respect to u gives J·t: forward
+    mode from reverse mode twice, and no second set of rules
+    (https://j-towns.github.io/2017/06/12/A-new-trick.html).
+    """
+    if len(primals) != len(tangents):
+        raise TypeError(f"jvp: {len(primals)} primals but {len(tangents)} tangents")
+    for primal, tangent in zip(_leaves(tuple(primals)), _leaves(tuple(tangents)), strict=True):
+        if np.shape(primal) != np.shape(tangent):
+            raise ValueError(f"jvp: a tangent has the shape of its primal; got {np.shape(tangent)} for {np.shape(primal)}")
+    inputs = _Inputs(primals, range(len(primals)), "jvp")
+    output = f(*inputs.args)
+    if not isinstance(output, Value):
+        return output, np.zeros(np.shape(output))[()]
+    record = _is_open(output, inputs) or any(isinstance(t, Value) and t.requires_grad for t in _leaves(tuple(tangents)))
+    u = Value(np.zeros(output.shape), dtype=output.dtype)
+    pulled = _pull(output, u, inputs, record=True)
+    total: Any = 0.0
+    for gradient, tangent in zip(pulled, _leaves(tuple(tangents)), strict=True):
+        total = total + np.sum(gradient * tangent)
+    inputs.tie()
+    if not isinstance(total, Value) or not total.requires_grad:
+        pushed = np.zeros(output.shape)[()]
+    else:
+        seed = Value(1.0, requires_grad=False) if record else 1.0 if type(total._data) is float else total.dtype.type(1)
+        pushed = backprop(total, seed, inputs=[u], create_graph=record, retain_grads=False).get(u, np.zeros(output.shape)[()])
+    return (output if record else output._data), _hand_over(pushed)
+
+
+def hessian(f: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
+    """The second derivatives of f, which returns a scalar, in the shape x.shape + x.shape."""
+    return jacobian(grad(f, argnums), argnums)
+
+
+def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
+    """H·t, the Hessian of f times the tangents, without the matrix; one result per primal.
+
+    The gradient of ⟨∇f, t⟩, so it costs two backward passes.
+    """
+    argnums = tuple(range(len(primals)))
+
+    def slope(*args: Any) -> Any:
+        gradients = _leaves(grad(f, argnums)(*args))
+        total: Any = 0.0
+        for gradient, tangent in zip(gradients, _leaves(tuple(tangents)), strict=True):
+            total = total + np.sum(gradient * tangent)
+        return total
+
+    result = grad(slope, argnums)(*primals)
+    return result[0] if len(primals) == 1 else result

@@ -1,0 +1,23 @@
+"""The rules, one entry each: `TABLE` holds the primitives, `COMPOSITES` the functions made of them."""
+
+from . import activations, arithmetic, contractions, exponentials, reductions, shapes
+from .table import COMPOSITES, DISPATCH, PLAIN, TABLE, Case, Kink, Primitive, primitive, speak_floats
+
+speak_floats()
+
+__all__ = [
+    "COMPOSITES",
+    "DISPATCH",
+    "PLAIN",
+    "TABLE",
+    "Case",
+    "Kink",
+    "Primitive",
+    "activations",
+    "arithmetic",
+    "contractions",
+    "exponentials",
+    "primitive",
+    "reductions",
+    "shapes",
+]

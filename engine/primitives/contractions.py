@@ -1,0 +1,173 @@
+"""Contractions: products summed over shared axes.  `matmul` and `einsum` carry all the others."""
+
+from __future__ import annotations
+
+import math
+import string
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .table import Case, composite, primitive
+
+
+def _matmul_left(g: Any, x: Any, y: Any) -> Any:
+    if np.ndim(y) == 1:
+        return np.expand_dims(g, -1) * y
+    if np.ndim(x) == 1:
+        return np.squeeze(y @ np.expand_dims(g, -1), -1)
+    return g @ np.swapaxes(y, -1, -2)
+
+
+def _matmul_right(g: Any, x: Any, y: Any) -> Any:
+    if np.ndim(x) == 1:
+        return np.expand_dims(x, -1) * (g if np.ndim(y) == 1 else np.expand_dims(g, -2))
+    if np.ndim(y) == 1:
+        return np.squeeze(np.swapaxes(x, -1, -2) @ np.expand_dims(g, -1), -1)
+    if np.ndim(y) == 2 and np.ndim(x) > 2:  # one product over the whole batch, instead of one each and their sum
+        return np.reshape(x, (-1, np.shape(x)[-1])).T @ np.reshape(g, (-1, np.shape(g)[-1]))
+    return np.swapaxes(x, -1, -2) @ g
+
+
+matmul = primitive(
+    "matmul",
+    lambda x, y: np.matmul(x, y),
+    lambda g, out, x, y: _matmul_left(g, x, y),
+    lambda g, out, x, y: _matmul_right(g, x, y),
+    symbol="@",
+    numpy=np.matmul,
+    cases=[
+        Case(((3,), (3,))),
+        Case(((2, 3), (3,))),
+        Case(((3,), (3, 2))),
+        Case(((2, 3), (3, 2))),
+        Case(((2, 1, 3), (3, 2))),
+        Case(((2, 1, 1, 3), (2, 3, 2))),
+        Case(((3,), (2, 3, 2))),
+        Case(((2, 2, 3), (3,))),
+        Case(((2, 0), (0, 3))),
+    ],
+    doc="the matrix product x @ y, over the last two axes, batched over the others",
+)
+
+
+@composite(np.dot)
+def dot(x: Any, y: Any) -> Any:
+    """NumPy's dot: the product of a scalar, or the sum over the last axis of x and the second-last of y."""
+    if np.ndim(x) == 0 or np.ndim(y) == 0:
+        return x * y
+    if np.ndim(y) == 1 or np.ndim(x) <= 2 >= np.ndim(y):
+        return matmul(x, y)
+    return tensordot(x, y, axes=(-1, -2))
+
+
+@composite(np.inner)
+def inner(x: Any, y: Any) -> Any:
+    """The sum over the last axes of both."""
+    if np.ndim(x) == 0 or np.ndim(y) == 0:
+        return x * y
+    return tensordot(x, y, axes=(-1, -1))
+
+
+@composite(np.outer)
+def outer(x: Any, y: Any) -> Any:
+    """Every element of x times every element of y."""
+    return np.reshape(x, (-1, 1)) * np.reshape(y, (1, -1))
+
+
+@composite(np.vdot)
+def vdot(x: Any, y: Any) -> Any:
+    """The sum of the products of all elements."""
+    return matmul(np.reshape(x, -1), np.reshape(y, -1))
+
+
+@composite(np.tensordot)
+def tensordot(x: Any, y: Any, axes: int | Sequence[Any] = 2) -> Any:
+    """The sum over pairs of axes, or over the last axes of x and the first of y."""
+    if isinstance(axes, int):
+        left, right = list(range(np.ndim(x) - axes, np.ndim(x))), list(range(axes))
+    else:
+        left, right = ([int(a) for a in np.atleast_1d(side)] for side in axes)
+    left, right = [a % np.ndim(x) for a in left], [a % np.ndim(y) for a in right]
+    x_shape, y_shape = np.shape(x), np.shape(y)
+    if [x_shape[a] for a in left] != [y_shape[a] for a in right]:
+        raise ValueError(f"tensordot: axes {left} of shape {x_shape} and {right} of shape {y_shape} differ in length")
+    x_free = [a for a in range(np.ndim(x)) if a not in left]
+    y_free = [a for a in range(np.ndim(y)) if a not in right]
+    summed = math.prod(x_shape[a] for a in left)
+    rows = np.reshape(np.transpose(x, x_free + left), (math.prod(x_shape[a] for a in x_free), summed))
+    columns = np.reshape(np.transpose(y, right + y_free), (summed, math.prod(y_shape[a] for a in y_free)))
+    return np.reshape(rows @ columns, [x_shape[a] for a in x_free] + [y_shape[a] for a in y_free])
+
+
+# ── einsum ────────────────────────────────────────────────────────────────────
+
+
+def _spell_out(subscripts: str, shapes: Sequence[tuple[int, ...]]) -> tuple[list[str], str]:
+    """Subscripts with the ellipsis as letters and the output explicit: (one string per operand, the output)."""
+    given, arrow, result = subscripts.replace(" ", "").partition("->")
+    terms = given.split(",")
+    spare = [c for c in string.ascii_letters if c not in subscripts]
+    widths = [len(shape) - len(term.replace("...", "")) for term, shape in zip(terms, shapes, strict=True) if "..." in term]
+    dots = "".join(spare[: max(widths, default=0)])
+    inputs = []
+    for term, shape in zip(terms, shapes, strict=True):
+        width = len(shape) - len(term.replace("...", ""))
+        inputs.append(term.replace("...", dots[len(dots) - width :]))
+    if arrow:
+        return inputs, result.replace("...", dots)
+    once = sorted(c for c in set("".join(terms)) - {"."} if given.count(c) == 1)
+    return inputs, dots + "".join(once)
+
+
+def _einsum_back(g: Any, args: tuple[Any, ...], argnum: int, subscripts: str, optimize: Any) -> Any:
+    """einsum again, with g in the operand's place: the output's letters in, the operand's letters out.
+
+    A letter that stands twice in the operand (a diagonal) comes back through an identity matrix; one
+    that stands in the operand alone (summed out) through a vector of ones.
+    """
+    shapes = [np.shape(a) for a in args]
+    inputs, result = _spell_out(subscripts, shapes)
+    terms = [result, *(term for i, term in enumerate(inputs) if i != argnum)]
+    operands = [g, *(a for i, a in enumerate(args) if i != argnum)]
+    spare = iter(c for c in string.ascii_letters if c not in "".join(inputs) + result)
+    wanted = ""
+    for letter, length in zip(inputs[argnum], shapes[argnum], strict=True):
+        if letter in wanted:
+            fresh = next(spare)
+            terms.append(letter + fresh)
+            operands.append(np.eye(length))
+            wanted += fresh
+        else:
+            if not any(letter in term for term in terms):
+                terms.append(letter)
+                operands.append(np.ones(length))
+            wanted += letter
+    return np.einsum(",".join(terms) + "->" + wanted, *operands, optimize=optimize)
+
+
+_einsum = primitive(
+    "einsum",
+    lambda *args, subscripts, optimize=False: np.einsum(subscripts, *args, optimize=optimize),
+    lambda g, out, *args, subscripts, optimize=False, argnum: _einsum_back(g, args, argnum, subscripts, optimize),
+    variadic=True,
+    cases=[
+        Case(((2, 3), (3, 2)), {"subscripts": "ij,jk->ik"}),
+        Case(((2, 3), (3,)), {"subscripts": "ij,j"}),
+        Case(((3, 3),), {"subscripts": "ii"}),
+        Case(((3, 3, 2),), {"subscripts": "iij->ji"}),
+        Case(((2, 3), (2,)), {"subscripts": "ij,k->i"}),
+        Case(((2, 1, 3), (2, 3, 2)), {"subscripts": "...ij,...jk->...ik"}),
+        Case(((2, 3), (3, 2), (2, 2)), {"subscripts": "ij,jk,kl->il"}),
+    ],
+    doc="the sum of products that a string of subscripts spells (Einstein's summation)",
+)
+
+
+@composite(np.einsum)
+def einsum(subscripts: str, *operands: Any, optimize: Any = False) -> Any:
+    """Σ of products over the letters that the output does not show: einsum("ij,jk->ik", x, y) is x @ y."""
+    if not isinstance(subscripts, str):
+        raise TypeError("einsum of Values takes its subscripts as a string: einsum('ij,jk->ik', x, y)")
+    return _einsum(*operands, subscripts=subscripts, optimize=optimize)
