@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from .check import GradcheckError, check, gradcheck
     from .draw import draw, draw_dot, make_dot
     from .explain import explain
-    from .graph import Graph, to_json, to_mermaid, to_text, trace
+    from .formats import to_json, to_mermaid, to_text
+    from .graph import Graph, trace
 
 __version__ = "0.1.0"
 
@@ -40,9 +41,9 @@ _LAZY = {
     "gradcheck": "check",
     "GradcheckError": "check",
     "Graph": "graph",
-    "to_json": "graph",
-    "to_mermaid": "graph",
-    "to_text": "graph",
+    "to_json": "formats",
+    "to_mermaid": "formats",
+    "to_text": "formats",
     "trace": "graph",
 }
 

@@ -171,6 +171,9 @@ def backprop(
 ) -> dict[Value, Any]:
     """Push the seed back from the root; return the gradient of every leaf that it reaches.
 
+    The pass gathers each node's cotangent in the node's own `_grad`.  A leaf's, which adds up over
+    passes, is lent for that and restored at the end, also when the pass fails.
+
     Args:
         root: the Value to differentiate.
         seed: its cotangent, in its shape and dtype; a Value with `create_graph`.
@@ -179,85 +182,94 @@ def backprop(
         create_graph: record the pass; the gradients are then Values.
         retain_grads: leave each interior node its gradient, to be read, drawn and explained.
     """
-    if root._primitive is None:
-        return {root: seed} if root.requires_grad else {}
     oldest = -1 if inputs is None else min(map(age, inputs), default=0)
+    if not root.requires_grad or root._id < oldest:
+        return {}
 
-    # The interior nodes that a gradient must pass; the mark shows which this pass has met.
+    # The nodes that a gradient passes; `mark` in place of the gradient says that none has arrived yet.
     mark = object()
+    order, leaves = [root], {}
+    if root._primitive is None:
+        leaves[root] = root._grad
     root._grad = mark
-    order = [root]
     for node in order:  # the list grows while it is read
         x = node._x
         for operand in x if type(x) is tuple else (x, node._y):
             if (
                 operand is not None
                 and type(operand) is not float
-                and operand._primitive is not None
                 and operand._grad is not mark
                 and operand.requires_grad
                 and operand._id >= oldest
             ):
+                if operand._primitive is None:
+                    leaves[operand] = operand._grad
+                else:
+                    order.append(operand)
                 operand._grad = mark
-                order.append(operand)
     order.sort(key=age, reverse=True)
 
-    leaves: dict[Value, Any] = {}
-    ours: set[Value] = set()  # those whose gradient is an array that this pass made and nobody else holds
-    root._grad = seed
+    found: dict[Value, Any] = {}
+    try:
+        root._grad = seed
+        if root._primitive is not None:
+            _push(order, mark, oldest, create_graph, retain_grads)
+        for leaf in leaves:
+            if leaf._grad is not mark:
+                found[leaf] = leaf._grad
+    finally:
+        for leaf, before in leaves.items():
+            leaf._grad = before
+    return found
+
+
+def _push(order: list[Value], mark: object, oldest: float, create_graph: bool, retain_grads: bool) -> None:
+    """Let each node, youngest first, pass its cotangent on to its operands."""
+    plain = not modes.active and not create_graph
+    ours: set[Value] = set()  # the leaves whose gradient is an array that this pass made and nobody else holds
     for node in order:
         g = node._grad
         if g is mark:  # no use of this node passed anything on
             node._grad = None
             continue
-        primitive = node._primitive
-        if type(g) is float and primitive.elementwise and node._params is None and not modes.active and type(node._x) is not tuple:
-            # Scalars, the same steps as in `contributions` without its generality.
-            x, y, out = node._x, node._y, node._data
+        primitive, x = node._primitive, node._x
+        if plain and type(g) is float and primitive.elementwise and node._params is None and type(x) is not tuple:
+            # Scalars: the steps of `contributions`, without its generality.
+            out, y = node._data, node._y
             if y is None:
                 args = (x._data,)
+                edges = ((x, primitive.float_vjps[0]),)
             else:
                 args = (x if type(x) is float else x._data, y if type(y) is float else y._data)
-            for operand, rule, full in zip((x, y), primitive.float_vjps, primitive.vjps, strict=False):
+                edges = zip((x, y), primitive.float_vjps)
+            born = node._id
+            for operand, rule in edges:
                 if type(operand) is float:
                     continue
-                if operand._id > node._id:
+                if operand._id > born:
                     check_unchanged(node, (operand,))
-                if not operand.requires_grad or operand._id < oldest:
-                    continue
-                try:
-                    contribution = rule(g, out, *args)
-                except (ArithmeticError, ValueError):
-                    contribution = None
-                if type(contribution) is not float:
-                    contribution = float(full(*map(np.float64, (g, out, *args))))
-                if operand._primitive is None:
-                    leaves[operand] = leaves[operand] + contribution if operand in leaves else contribution
-                else:
+                if operand.requires_grad and operand._id >= oldest:
+                    try:
+                        contribution = rule(g, out, *args)
+                    except (ArithmeticError, ValueError):
+                        contribution = None
+                    if type(contribution) is not float:
+                        full = primitive.vjps[primitive.float_vjps.index(rule)]
+                        contribution = float(full(*map(np.float64, (g, out, *args))))
                     grad = operand._grad
                     operand._grad = contribution if grad is mark else grad + contribution
         else:
             for operand, contribution in contributions(node, g, record=create_graph, oldest=oldest):
-                leaf = operand._primitive is None
-                grad = leaves.get(operand, mark) if leaf else operand._grad
-                if grad is mark:
-                    if type(contribution) is np.ndarray and contribution.base is None and contribution is not g and leaf:
-                        ours.add(operand)
-                elif operand in ours:
-                    contribution = np.add(grad, contribution, out=grad)
-                else:
-                    contribution = grad + contribution
-                    if leaf and type(contribution) is np.ndarray:
-                        ours.add(operand)
-                if leaf:
-                    leaves[operand] = contribution
+                grad = operand._grad
+                if grad is not mark:
+                    operand._grad = np.add(grad, contribution, out=grad) if operand in ours else grad + contribution
                 else:
                     operand._grad = contribution
+                if operand._primitive is None and type(contribution) is np.ndarray and operand not in ours:
+                    if grad is mark and (contribution.base is not None or contribution is g):
+                        operand._grad = contribution.copy()
+                    ours.add(operand)
         if not retain_grads:
             node._grad = None
         elif create_graph:
             node._grad = g._data  # a recorded gradient here would refer back to its own node
-    for leaf, grad in leaves.items():
-        if type(grad) is np.ndarray and leaf not in ours:
-            leaves[leaf] = grad.copy()
-    return leaves

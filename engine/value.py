@@ -184,8 +184,13 @@ class Value:
     def __init__(
         self, data: Any, _children: Sequence[Value] = (), _op: str = "", label: str = "", *, requires_grad: bool = True, dtype: Any = None
     ):
-        self._data = _own(data, dtype)
-        self._grad = self._primitive = self._x = self._y = self._params = self._code = None
+        self._data = data if type(data) is float and dtype is None else _own(data, dtype)
+        self._grad = None
+        self._primitive = None
+        self._x = None
+        self._y = None
+        self._params = None
+        self._code = None
         self.label = label
         self.requires_grad = requires_grad
         self._id = _next_id()
@@ -334,7 +339,7 @@ class Value:
             MutationError: data was changed since the forward pass.
         """
         if gradient is None:
-            if self.shape != ():
+            if type(self._data) is np.ndarray:
                 raise ValueError(f"backward() starts from a scalar, not {backprop.describe(self)}; write .sum().backward(), or pass gradient=")
             gradient = 1.0
         seed = gradient._data if isinstance(gradient, Value) else gradient
