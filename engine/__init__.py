@@ -23,9 +23,9 @@ from .primitives import COMPOSITES, TABLE, primitive
 from .value import Parameter, Value, stop_gradient
 
 if TYPE_CHECKING:
-    from .check import GradcheckError, check, gradcheck
-    from .draw import draw, draw_dot, make_dot
-    from .explain import explain
+    from .checking import GradcheckError, check, gradcheck
+    from .drawing import draw, draw_dot, make_dot
+    from .explanation import explain
     from .formats import to_json, to_mermaid, to_text
     from .graph import Graph, trace
 
@@ -33,13 +33,13 @@ __version__ = "0.1.0"
 
 # Loaded on use, so that `import engine` costs little more than NumPy.
 _LAZY = {
-    "draw": "draw",
-    "draw_dot": "draw",
-    "make_dot": "draw",
-    "explain": "explain",
-    "check": "check",
-    "gradcheck": "check",
-    "GradcheckError": "check",
+    "draw": "drawing",
+    "draw_dot": "drawing",
+    "make_dot": "drawing",
+    "explain": "explanation",
+    "check": "checking",
+    "gradcheck": "checking",
+    "GradcheckError": "checking",
     "Graph": "graph",
     "to_json": "formats",
     "to_mermaid": "formats",
