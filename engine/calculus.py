@@ -104,7 +104,9 @@ def _hand_over(gradient: Any) -> Any:
 
 def _scalar(output: Any, name: str) -> Value | float:
     if np.shape(output) != ():
-        raise ValueError(f"{name} needs a function with a scalar result, and this one returned {describe(output)}; sum it, or use jacobian or vjp")
+        raise ValueError(
+            f"{name} needs a function with a scalar result, and this one returned {describe(output)}; sum it, or use jacobian or vjp"
+        )
     return output
 
 
@@ -197,7 +199,14 @@ def jacobian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
         for i in range(output.size):
             seed = np.zeros(output.size, output.dtype)
             seed[i] = 1
-            rows.append(_pull(output, seed.reshape(shape) if shape else output.dtype.type(1).item() if type(output._data) is float else seed[0], inputs, record))
+            rows.append(
+                _pull(
+                    output,
+                    seed.reshape(shape) if shape else output.dtype.type(1).item() if type(output._data) is float else seed[0],
+                    inputs,
+                    record,
+                )
+            )
         inputs.tie()
         columns = ([row[k] for row in rows] for k in range(len(inputs.leaves)))
         stack = (np.reshape(np.stack(column), shape + leaf.shape) for column, leaf in zip(columns, inputs.leaves, strict=True))

@@ -72,20 +72,19 @@ class Graph:
             values = values[-limit:]
         self.nodes: list[Node] = []
         places: dict[Value, int] = {}
-        inside = set(values)
+        inside, tops = set(values), set(roots)
         for value in values:
             edges = []
             whole = all(type(o) is float or o in inside for o in operands(value))
             for operand, (local, added) in zip(operands(value), _along_edges(value), strict=True) if whole else ():
                 if type(operand) is float:
-                    places_of_constant = self._add(f"{operand:g}", False, "constant", operand, None)
-                    edges.append(Edge(places_of_constant, local, added))
+                    edges.append(Edge(self._add(f"{operand:g}", False, "constant", operand, None), local, added))
                 else:
                     edges.append(Edge(places[operand], local, added))
             label = value.label or given.get(value, "")
             role: Role = (
                 "output"
-                if value in roots and value._primitive is not None
+                if value in tops and value._primitive is not None
                 else "interior"
                 if value._primitive is not None and whole
                 else "parameter"

@@ -340,13 +340,17 @@ class Value:
         """
         if gradient is None:
             if type(self._data) is np.ndarray:
-                raise ValueError(f"backward() starts from a scalar, not {backprop.describe(self)}; write .sum().backward(), or pass gradient=")
+                raise ValueError(
+                    f"backward() starts from a scalar, not {backprop.describe(self)}; write .sum().backward(), or pass gradient="
+                )
             gradient = 1.0
         seed = gradient._data if isinstance(gradient, Value) else gradient
         if np.shape(seed) != self.shape:
             raise ValueError(f"backward() of {backprop.describe(self)} needs a gradient of that shape, not {np.shape(seed)}")
         if not self.requires_grad:
-            raise ValueError(f"nothing that {backprop.describe(self)} depends on requires a gradient (was it made inside no_grad, or detached?)")
+            raise ValueError(
+                f"nothing that {backprop.describe(self)} depends on requires a gradient (was it made inside no_grad, or detached?)"
+            )
         seed = float(seed) if type(self._data) is float else self._data.dtype.type(seed) if not self.shape else np.array(seed, self.dtype)
         if create_graph:
             seed = gradient if isinstance(gradient, Value) else Value(seed, requires_grad=False)
@@ -383,7 +387,9 @@ class Value:
     def requires_grad_(self, requires_grad: bool = True) -> Value:
         """Set whether gradients flow to this leaf, and return it."""
         if not self.is_leaf:
-            raise ValueError(f"only a leaf can change requires_grad, and {self._primitive.name} made {backprop.describe(self)}; use detach()")
+            raise ValueError(
+                f"only a leaf can change requires_grad, and {self._primitive.name} made {backprop.describe(self)}; use detach()"
+            )
         self.requires_grad = requires_grad
         return self
 
@@ -584,7 +590,9 @@ def record(primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) ->
         else:
             node._x = tuple(inputs)
     if modes.active and modes.is_anomaly_enabled():
-        backprop.check_finite(result, f"forward of {primitive.name} at {backprop.location(node)}, from " + ", ".join(map(backprop.describe, inputs)))
+        backprop.check_finite(
+            result, f"forward of {primitive.name} at {backprop.location(node)}, from " + ", ".join(map(backprop.describe, inputs))
+        )
     return node
 
 

@@ -96,9 +96,7 @@ square = primitive("square", np.square, lambda g, out, x: 2.0 * g * x, doc="x²"
 
 sqrt = primitive("sqrt", np.sqrt, lambda g, out, x: g / (2.0 * out), domain=[POSITIVE], doc="√x; the derivative at 0 is inf")
 
-cbrt = primitive(
-    "cbrt", np.cbrt, lambda g, out, x: g / (3.0 * np.square(out)), domain=[POSITIVE], doc="∛x; the derivative at 0 is inf"
-)
+cbrt = primitive("cbrt", np.cbrt, lambda g, out, x: g / (3.0 * np.square(out)), domain=[POSITIVE], doc="∛x; the derivative at 0 is inf")
 
 reciprocal = primitive("reciprocal", np.reciprocal, lambda g, out, x: -g * np.square(out), symbol="1/x", domain=[POSITIVE], doc="1/x")
 

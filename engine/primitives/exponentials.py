@@ -56,9 +56,7 @@ sinh = primitive("sinh", np.sinh, lambda g, out, x: g * np.cosh(x), doc="sinh x"
 cosh = primitive("cosh", np.cosh, lambda g, out, x: g * np.sinh(x), doc="cosh x")
 tanh = primitive("tanh", np.tanh, lambda g, out, x: g * (1.0 - out * out), doc="tanh x")
 arcsinh = primitive("arcsinh", np.arcsinh, lambda g, out, x: g / np.hypot(x, 1.0), doc="arsinh x")
-arccosh = primitive(
-    "arccosh", np.arccosh, lambda g, out, x: g / np.sqrt((x - 1.0) * (x + 1.0)), domain=[(1.0, np.inf)], doc="arcosh x"
-)
+arccosh = primitive("arccosh", np.arccosh, lambda g, out, x: g / np.sqrt((x - 1.0) * (x + 1.0)), domain=[(1.0, np.inf)], doc="arcosh x")
 arctanh = primitive("arctanh", np.arctanh, lambda g, out, x: g / ((1.0 - x) * (1.0 + x)), domain=[UNIT], doc="artanh x")
 
 

@@ -97,9 +97,7 @@ _DDOF = [*_ALL, Case(((2, 3),), {"axis": 1, "ddof": 1})]
 var = primitive(
     "var",
     lambda x, axis=None, ddof=0, keepdims=False: np.var(x, axis=axis, ddof=ddof, keepdims=keepdims),
-    lambda g, out, x, axis=None, ddof=0, keepdims=False: (
-        _open(g, axis, keepdims) * 2.0 * _deviation(x, axis) / (_count(x, axis) - ddof)
-    ),
+    lambda g, out, x, axis=None, ddof=0, keepdims=False: _open(g, axis, keepdims) * 2.0 * _deviation(x, axis) / (_count(x, axis) - ddof),
     numpy=np.var,
     cases=_DDOF,
     doc="Σ (x - mean x)² / (n - ddof)",

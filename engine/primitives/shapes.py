@@ -210,7 +210,9 @@ def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> li
     """x cut along an axis, into that many equal parts or at those indices."""
     length = np.shape(x)[axis]
     if isinstance(indices_or_sections, int) and length % indices_or_sections:
-        raise ValueError(f"split: axis {axis} of shape {np.shape(x)} does not divide into {indices_or_sections} equal parts; use array_split")
+        raise ValueError(
+            f"split: axis {axis} of shape {np.shape(x)} does not divide into {indices_or_sections} equal parts; use array_split"
+        )
     return array_split(x, indices_or_sections, axis)
 
 

@@ -99,7 +99,9 @@ class Primitive:
             arity = len(self.vjps)
             if len(args) > arity:
                 if len(args) - arity > len(self.params):
-                    raise TypeError(f"{self.name}() takes {arity} operand(s) and {len(self.params)} parameter(s), got {len(args)} arguments")
+                    raise TypeError(
+                        f"{self.name}() takes {arity} operand(s) and {len(self.params)} parameter(s), got {len(args)} arguments"
+                    )
                 params |= zip(self.params, args[arity:], strict=False)
                 args = args[:arity]
             if len(args) < arity:
