@@ -1,0 +1,7 @@
+"""Speed, as ratios: every contender does the same work, in one run, taking turns.
+
+    python -m tests.benchmarks                 all tables
+    python -m tests.benchmarks scalar import   some of them
+
+No time here passes or fails a test: a ratio depends on the machine, and is for reading.
+"""

@@ -1,0 +1,72 @@
+"""The tables: `python -m tests.benchmarks [scalar] [tensor] [chain] [import]`."""
+
+from __future__ import annotations
+
+import sys
+
+from rich.console import Console
+from rich.table import Table
+
+from . import chain, scalar, startup, tensor
+from .timing import Contest
+
+console = Console(width=None if sys.stdout.isatty() else 120)
+
+
+def show(contest: Contest) -> None:
+    """Time a contest and print its table."""
+    contest.run()
+    table = Table(title=f"{contest.title}   [dim]{contest.goals}[/dim]", title_justify="left")
+    for column in ("", "gc on", f"× {contest.reference}", "gc off", f"× {contest.reference}"):
+        table.add_column(column, justify="right" if column else "left")
+    for name in contest.contenders:
+        row = [name]
+        for seconds in (contest.seconds, contest.without_gc):
+            row += [_time(seconds[name]), f"{seconds[name] / seconds[contest.reference]:.2f}"]
+        table.add_row(*row)
+    console.print(table)
+
+
+def show_chain() -> None:
+    """The million operations."""
+    table = Table(title=f"{chain.OPERATIONS:,} scalar operations   [dim]≤ 2 µs, ≤ 320 bytes each[/dim]", title_justify="left")
+    for column in ("", "µs an operation", "bytes an operation, after it"):
+        table.add_column(column, justify="right" if column else "left")
+    for stage, (micros, size) in chain.measure().items():
+        table.add_row(stage, f"{micros:.3f}", f"{size:.0f}")
+    console.print(table)
+
+
+def show_import() -> None:
+    """What the engine's import costs."""
+    table = Table(title="import   [dim]≤ 30 ms over NumPy[/dim]", title_justify="left", show_header=False)
+    for name, seconds in startup.measure().items():
+        table.add_row(name, _time(seconds))
+    console.print(table)
+
+
+def _time(seconds: float) -> str:
+    for unit, scale in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
+        if seconds >= scale:
+            return f"{seconds / scale:.3g} {unit}"
+    return f"{seconds * 1e9:.0f} ns"
+
+
+def main(names: list[str]) -> int:
+    """Print the tables that were asked for, all by default."""
+    parts = {
+        "scalar": lambda: [show(c) for c in scalar.contests()],
+        "tensor": lambda: [show(c) for c in tensor.contests()],
+        "chain": show_chain,
+        "import": show_import,
+    }
+    if unknown := [name for name in names if name not in parts]:
+        print(f"no benchmark named {', '.join(unknown)}; there are {', '.join(parts)}", file=sys.stderr)
+        return 2
+    for name in names or parts:
+        parts[name]()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,118 @@
+"""Graphs of single numbers: against plain Python floats, and against micrograd."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable
+from typing import Any
+
+from engine import Value
+
+from .timing import Contest, Step
+
+X1, X2, W1, W2, B = 2.0, 0.0, -3.0, 1.0, 6.8813735870195432
+
+
+def contests() -> list[Contest]:
+    """The README's expression, and micrograd's network."""
+    return [expression(), network()]
+
+
+def expression() -> Contest:
+    """tanh(x1*w1 + x2*w2 + b), forward and backward."""
+
+    def plain() -> tuple[float, ...]:
+        x1, x2, w1, w2, b = X1, X2, W1, W2, B
+        out = math.tanh(x1 * w1 + x2 * w2 + b)
+        slope = 1.0 - out * out
+        return slope * w1, slope * w2, slope * x1, slope * x2, slope
+
+    def ours() -> None:
+        x1, x2, w1, w2, b = Value(X1), Value(X2), Value(W1), Value(W2), Value(B)
+        (x1 * w1 + x2 * w2 + b).tanh().backward()
+
+    contenders: dict[str, Step] = {"Python floats": plain, "chainrule": ours}
+    if micrograd := _import("micrograd.engine"):
+
+        def theirs() -> None:
+            x1, x2, w1, w2, b = map(micrograd.Value, (X1, X2, W1, W2, B))
+            _micrograd_tanh(micrograd.Value, x1 * w1 + x2 * w2 + b).backward()
+
+        contenders["micrograd"] = theirs
+    if mygrad := _import("mygrad"):
+
+        def with_mygrad() -> None:
+            x1, x2, w1, w2, b = map(mygrad.tensor, (X1, X2, W1, W2, B))
+            mygrad.tanh(x1 * w1 + x2 * w2 + b).backward()
+
+        contenders["MyGrad"] = with_mygrad
+    if autograd := _import("autograd"):
+        import autograd.numpy as anp
+
+        gradient = autograd.value_and_grad(lambda p: anp.tanh(p[0] * p[2] + p[1] * p[3] + p[4]))
+        contenders["autograd"] = lambda: gradient((X1, X2, W1, W2, B))
+    if torch := _import("torch"):
+
+        def with_torch() -> None:
+            x1, x2, w1, w2, b = (torch.tensor(v, dtype=torch.float64, requires_grad=True) for v in (X1, X2, W1, W2, B))
+            torch.tanh(x1 * w1 + x2 * w2 + b).backward()
+
+        contenders["PyTorch"] = with_torch
+    return Contest("tanh(x1*w1 + x2*w2 + b)", "Python floats", contenders, "≤ 45 × floats, micrograd ≥ 1.5 × ours")
+
+
+def _micrograd_tanh(kind: Any, x: Any) -> Any:
+    """The lecture's tanh, which the package lacks."""
+    t = math.tanh(x.data)
+    out = kind(t, (x,), "tanh")
+
+    def _backward() -> None:
+        x.grad += (1 - t * t) * out.grad
+
+    out._backward = _backward
+    return out
+
+
+def network() -> Contest:
+    """An MLP 2-16-16-1, a number a node, over 20 samples: loss and gradients."""
+    contenders: dict[str, Step] = {"chainrule": _network_of(Value)}
+    if micrograd := _import("micrograd.engine"):
+        contenders = {"micrograd": _network_of(micrograd.Value)} | contenders
+    return Contest("scalar MLP 2-16-16-1, 20 samples", next(iter(contenders)), contenders, "micrograd ≥ 4 × ours", turn=0.4)
+
+
+def _network_of(kind: Callable[[float], Any]) -> Step:
+    """One step of training, the same lines for any class of numbers."""
+    draw = random.Random(0).uniform
+    sizes = [2, 16, 16, 1]
+    layers = [
+        [([kind(draw(-1, 1)) for _ in range(fan_in)], kind(0.0)) for _ in range(fan_out)]
+        for fan_in, fan_out in zip(sizes, sizes[1:], strict=False)
+    ]
+    samples = [([draw(-1, 1), draw(-1, 1)], draw(-1, 1)) for _ in range(20)]
+    parameters = [p for layer in layers for weights, bias in layer for p in (*weights, bias)]
+
+    def step() -> None:
+        loss = 0.0
+        for inputs, target in samples:
+            hidden: list[Any] = list(map(kind, inputs))
+            for depth, layer in enumerate(layers):
+                sums = [sum((w * x for w, x in zip(weights, hidden, strict=True)), bias) for weights, bias in layer]
+                hidden = sums if depth == len(layers) - 1 else [s.relu() for s in sums]
+            loss = loss + (hidden[0] - target) ** 2
+        for p in parameters:
+            p.grad = 0.0
+        loss.backward()  # type: ignore[attr-defined]
+
+    return step
+
+
+def _import(name: str) -> Any:
+    """A library that may not be installed."""
+    from importlib import import_module
+
+    try:
+        return import_module(name)
+    except ImportError:
+        return None
