@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 from collections.abc import Callable
@@ -87,8 +88,7 @@ def _network_of(kind: Callable[[float], Any]) -> Step:
     draw = random.Random(0).uniform
     sizes = [2, 16, 16, 1]
     layers = [
-        [([kind(draw(-1, 1)) for _ in range(fan_in)], kind(0.0)) for _ in range(fan_out)]
-        for fan_in, fan_out in zip(sizes, sizes[1:], strict=False)
+        [([kind(draw(-1, 1)) for _ in range(fan_in)], kind(0.0)) for _ in range(fan_out)] for fan_in, fan_out in itertools.pairwise(sizes)
     ]
     samples = [([draw(-1, 1), draw(-1, 1)], draw(-1, 1)) for _ in range(20)]
     parameters = [p for layer in layers for weights, bias in layer for p in (*weights, bias)]

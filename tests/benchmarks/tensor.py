@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -22,7 +23,7 @@ def contests() -> list[Contest]:
 def _weights(sizes: tuple[int, ...], rng: np.random.Generator) -> list[np.ndarray]:
     """W, b, W, b, ..."""
     flat: list[np.ndarray] = []
-    for fan_in, fan_out in zip(sizes, sizes[1:], strict=False):
+    for fan_in, fan_out in itertools.pairwise(sizes):
         flat += [rng.normal(size=(fan_in, fan_out)) / np.sqrt(fan_in), np.zeros(fan_out)]
     return flat
 
@@ -127,7 +128,7 @@ def classifier(sizes: tuple[int, ...], batch: int) -> Contest:
         "chainrule, lean": lambda: ours(retain_grads=False),
     }
     losses: dict[str, Callable[[Any], Any]] = {}
-    if mygrad := _import("mygrad"):
+    if _import("mygrad"):
         from mygrad.nnet.losses import softmax_crossentropy
 
         losses["MyGrad"] = lambda out: softmax_crossentropy(out, labels)
