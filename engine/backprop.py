@@ -92,18 +92,22 @@ def fit(contribution: Any, operand: Value, primitive: Primitive) -> Any:
     This is the one place where broadcasting is undone.
     """
     like = operand._data
+    if type(contribution) is type(like) is np.ndarray and contribution.shape == like.shape and contribution.dtype is like.dtype:
+        return contribution
     have, want = np.shape(contribution), np.shape(like)
     if have != want:
         lead = len(have) - len(want)
-        if lead < 0 or any(n not in (1, m) for n, m in zip(want, have[lead:], strict=True)):
-            raise ValueError(
-                f"the vjp of {primitive.name} returned shape {have} for {describe(operand)}; "
-                "a vjp returns the operand's shape, or one that broadcasting made from it"
-            )
-        stretched = tuple(i for i, m in enumerate(have) if i < lead or (want[i - lead] == 1 and m != 1))
-        contribution = np.reshape(np.sum(contribution, axis=stretched), want)
-    if type(like) is float and type(contribution) is float:
-        return contribution
+        stretched = tuple(range(lead))
+        if lead < 0 or have[lead:] != want:
+            if lead < 0 or any(n not in (1, m) for n, m in zip(want, have[lead:], strict=True)):
+                raise ValueError(
+                    f"the vjp of {primitive.name} returned shape {have} for {describe(operand)}; "
+                    "a vjp returns the operand's shape, or one that broadcasting made from it"
+                )
+            stretched += tuple(i for i, m in enumerate(have) if i >= lead and want[i - lead] == 1 and m != 1)
+        contribution = np.add.reduce(contribution, axis=stretched)
+        if np.shape(contribution) != want:
+            contribution = np.reshape(contribution, want)
     dtype = np.float64 if type(like) is float else like.dtype
     if hasattr(contribution, "_data"):  # recorded
         return contribution if contribution.dtype == dtype else contribution.astype(dtype)
@@ -117,37 +121,38 @@ def contributions(node: Value, g: Any, *, record: bool = False, oldest: float = 
 
     With `record` the vjps run on the Values themselves (g must be one), so that the result can be
     differentiated again; otherwise on their plain data.  Operands older than `oldest` are passed over.
+
+    Raises:
+        MutationError: an operand's data is not what the forward pass saw.
     """
-    primitive, params = node._primitive, node._params or {}
-    inputs = operands(node)
-    check_unchanged(node, inputs)
+    primitive, params, inputs = node._primitive, node._params or {}, operands(node)
+    args: list[Any] = []
+    for operand in inputs:
+        if type(operand) is float:
+            args.append(operand)
+            continue
+        if operand._id > node._id or (operand._primitive is None and operand._params is not None and operand.was_written()):
+            raise MutationError(
+                f"{primitive.name} used {describe(operand)} at {location(node)}, and its data was changed since, "
+                "so the backward pass would mix two sets of numbers; run the forward pass again before backward()"
+            )
+        args.append(operand if record else operand._data)
     if primitive.pull is not None:  # a node made by hand, with a closure of its own
         yield from primitive.pull(node, g)
         return
-    if record:
-        out, args = node, inputs
-    else:
-        out, args = node._data, tuple(o if type(o) is float else o._data for o in inputs)
+    out = node if record else node._data
+    if type(out) is float and primitive.elementwise:
+        g, out, *args = map(np.float64, (g, out, *args))  # for 1/0.0 and the like NumPy has an answer
     for argnum, operand in enumerate(inputs):
         if type(operand) is float or not operand.requires_grad or operand._id < oldest:
             continue
-        rule = primitive.vjp(argnum)
+        rule = primitive.vjp(argnum) if primitive.variadic else primitive.vjps[argnum]
         if rule is None:
             raise TypeError(f"{primitive.name} has no derivative with respect to operand {argnum}, {describe(operand)}; detach() it")
         contribution = fit(rule(g, out, *args, **params), operand, primitive)
         if modes.active and modes.is_anomaly_enabled():
             check_finite(contribution, f"backward of {primitive.name} at {location(node)}, the gradient of {describe(operand)}")
         yield operand, contribution
-
-
-def check_unchanged(node: Value, inputs: Iterable[Value | float]) -> None:
-    """Raise MutationError where an operand's data is not what the forward pass saw."""
-    for operand in inputs:
-        if type(operand) is not float and (operand._id > node._id or (operand._primitive is None and operand.was_written())):
-            raise MutationError(
-                f"{node._primitive.name} used {describe(operand)} at {location(node)}, and its data was changed since, "
-                "so the backward pass would mix two sets of numbers; run the forward pass again before backward()"
-            )
 
 
 def check_finite(data: Any, where: str) -> None:
@@ -172,7 +177,7 @@ def backprop(
     """Push the seed back from the root; return the gradient of every leaf that it reaches.
 
     The pass gathers each node's cotangent in the node's own `_grad`.  A leaf's, which adds up over
-    passes, is lent for that and restored at the end, also when the pass fails.
+    passes, is lent for that and given back at the end, also when the pass fails.
 
     Args:
         root: the Value to differentiate.
@@ -185,79 +190,51 @@ def backprop(
     oldest = -1 if inputs is None else min(map(age, inputs), default=0)
     if not root.requires_grad or root._id < oldest:
         return {}
+    mark = object()  # in place of a gradient: this pass comes here, and nothing has arrived yet
+    order, leaves = _route(root, mark, oldest)
+    found: dict[Value, Any] = {}
+    try:
+        root._grad = seed
+        _push(order, mark, oldest, create_graph, retain_grads)
+    finally:
+        for leaf, before in leaves.items():
+            if leaf._grad is not mark:
+                found[leaf] = leaf._grad
+            leaf._grad = before
+    return found
 
-    # The nodes that a gradient passes; `mark` in place of the gradient says that none has arrived yet.
-    mark = object()
-    order, leaves = [root], {}
-    if root._primitive is None:
-        leaves[root] = root._grad
+
+def _route(root: Value, mark: object, oldest: float) -> tuple[list[Value], dict[Value, Any]]:
+    """Mark every node between the root and the leaves; return the interior ones, youngest first, and the
+    leaves with the gradients that they held."""
+    order: list[Value] = []
+    leaves: dict[Value, Any] = {}
+    (leaves.__setitem__(root, root._grad) if root._primitive is None else order.append(root))
     root._grad = mark
     for node in order:  # the list grows while it is read
-        x = node._x
-        for operand in x if type(x) is tuple else (x, node._y):
-            if (
-                operand is not None
-                and type(operand) is not float
-                and operand._grad is not mark
-                and operand.requires_grad
-                and operand._id >= oldest
-            ):
+        x, y = node._x, node._y
+        for operand in x if type(x) is tuple else (x,) if y is None else (x, y):
+            if type(operand) is not float and operand._grad is not mark and operand.requires_grad and operand._id >= oldest:
                 if operand._primitive is None:
                     leaves[operand] = operand._grad
                 else:
                     order.append(operand)
                 operand._grad = mark
     order.sort(key=age, reverse=True)
-
-    found: dict[Value, Any] = {}
-    try:
-        root._grad = seed
-        if root._primitive is not None:
-            _push(order, mark, oldest, create_graph, retain_grads)
-        for leaf in leaves:
-            if leaf._grad is not mark:
-                found[leaf] = leaf._grad
-    finally:
-        for leaf, before in leaves.items():
-            leaf._grad = before
-    return found
+    return order, leaves
 
 
 def _push(order: list[Value], mark: object, oldest: float, create_graph: bool, retain_grads: bool) -> None:
     """Let each node, youngest first, pass its cotangent on to its operands."""
-    plain = not modes.active and not create_graph
+    plain = not modes.active and not create_graph and oldest < 0
     ours: set[Value] = set()  # the leaves whose gradient is an array that this pass made and nobody else holds
     for node in order:
         g = node._grad
         if g is mark:  # no use of this node passed anything on
             node._grad = None
             continue
-        primitive, x = node._primitive, node._x
-        if plain and type(g) is float and primitive.elementwise and node._params is None and type(x) is not tuple:
-            # Scalars: the steps of `contributions`, without its generality.
-            out, y = node._data, node._y
-            if y is None:
-                args = (x._data,)
-                edges = ((x, primitive.float_vjps[0]),)
-            else:
-                args = (x if type(x) is float else x._data, y if type(y) is float else y._data)
-                edges = zip((x, y), primitive.float_vjps)
-            born = node._id
-            for operand, rule in edges:
-                if type(operand) is float:
-                    continue
-                if operand._id > born:
-                    check_unchanged(node, (operand,))
-                if operand.requires_grad and operand._id >= oldest:
-                    try:
-                        contribution = rule(g, out, *args)
-                    except (ArithmeticError, ValueError):
-                        contribution = None
-                    if type(contribution) is not float:
-                        full = primitive.vjps[primitive.float_vjps.index(rule)]
-                        contribution = float(full(*map(np.float64, (g, out, *args))))
-                    grad = operand._grad
-                    operand._grad = contribution if grad is mark else grad + contribution
+        if plain and type(g) is float and node._primitive.elementwise and node._params is None and _push_scalar(node, g, mark):
+            pass
         else:
             for operand, contribution in contributions(node, g, record=create_graph, oldest=oldest):
                 grad = operand._grad
@@ -273,3 +250,50 @@ def _push(order: list[Value], mark: object, oldest: float, create_graph: bool, r
             node._grad = None
         elif create_graph:
             node._grad = g._data  # a recorded gradient here would refer back to its own node
+
+
+def _push_scalar(node: Value, g: float, mark: object) -> bool:
+    """One node's step of `_push` where everything is a Python float; False leaves it to the general way.
+
+    The same as `contributions`, written out for one and for two operands: scalar graphs live on this.
+    """
+    x, y, rules, out, born = node._x, node._y, node._primitive.float_vjps, node._data, node._id
+    try:
+        if y is None:
+            if type(x) is tuple or x._id > born:
+                return False
+            back = rules[0](g, out, x._data)
+            if type(back) is not float:
+                return False
+            grad = x._grad
+            x._grad = back if grad is mark else grad + back
+            return True
+        to_x = to_y = False
+        if type(x) is float:
+            x_data = x
+        else:
+            x_data, to_x = x._data, x.requires_grad
+            if x._id > born:
+                return False
+        if type(y) is float:
+            y_data = y
+        else:
+            y_data, to_y = y._data, y.requires_grad
+            if y._id > born:
+                return False
+        if to_x:
+            back = rules[0](g, out, x_data, y_data)
+            if type(back) is not float:
+                return False
+        if to_y:
+            back_y = rules[1](g, out, x_data, y_data)
+            if type(back_y) is not float:
+                return False
+            grad = y._grad
+            y._grad = back_y if grad is mark else grad + back_y
+        if to_x:
+            grad = x._grad
+            x._grad = back if grad is mark else grad + back
+        return True
+    except (ArithmeticError, ValueError):  # 1/0.0 and the like: NumPy has an answer
+        return False

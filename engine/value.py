@@ -99,13 +99,15 @@ def _reflected(primitive: Primitive) -> Callable[[Value, Any], Value]:
     return operator
 
 
-def _unary(primitive: Primitive) -> Callable[[Value], Value]:
+def _unary(primitive: Primitive) -> Callable[..., Value]:
     forward = primitive.float_forward
 
-    def method(self: Value, **params: Any) -> Value:
+    def method(self: Value, *args: Any, **params: Any) -> Value:
         x = self._data
-        if params or type(x) is not float or modes.active:
-            return primitive(self, **params)
+        if args or params:
+            return primitive(self, *args, **params)
+        if type(x) is not float or modes.active:
+            return record(primitive, (self,), {})
         try:
             result = forward(x)
         except (ArithmeticError, ValueError):
@@ -344,19 +346,23 @@ class Value:
                     f"backward() starts from a scalar, not {backprop.describe(self)}; write .sum().backward(), or pass gradient="
                 )
             gradient = 1.0
-        seed = gradient._data if isinstance(gradient, Value) else gradient
-        if np.shape(seed) != self.shape:
-            raise ValueError(f"backward() of {backprop.describe(self)} needs a gradient of that shape, not {np.shape(seed)}")
         if not self.requires_grad:
             raise ValueError(
                 f"nothing that {backprop.describe(self)} depends on requires a gradient (was it made inside no_grad, or detached?)"
             )
-        seed = float(seed) if type(self._data) is float else self._data.dtype.type(seed) if not self.shape else np.array(seed, self.dtype)
+        seed = gradient._data if isinstance(gradient, Value) else gradient
+        if type(seed) is not float or type(self._data) is not float:
+            seed = self._seed(seed)
         if create_graph:
             seed = gradient if isinstance(gradient, Value) else Value(seed, requires_grad=False)
-        leaves = backprop.backprop(self, seed, create_graph=create_graph, retain_grads=retain_grads)
-        for leaf, grad in leaves.items():
-            leaf._grad = leaf._grad + grad if leaf.has_grad else grad
+        for leaf, grad in backprop.backprop(self, seed, create_graph=create_graph, retain_grads=retain_grads).items():
+            leaf._grad = grad if leaf._grad is None else leaf._grad + grad
+
+    def _seed(self, seed: Any) -> Any:
+        """A cotangent given by the user, in the shape and dtype of the data."""
+        if np.shape(seed) != self.shape:
+            raise ValueError(f"backward() of {backprop.describe(self)} needs a gradient of that shape, not {np.shape(seed)}")
+        return np.array(seed, self.dtype) if self.shape else type(self._data)(seed)
 
     @property
     def _backward(self) -> Callable[[], None]:
@@ -407,10 +413,13 @@ class Value:
         if out is not None:
             raise TypeError(f"np.{ufunc.__name__} cannot write into out= here: a recorded value is never changed in place; use the result")
         if method == "__call__":
+            meant = DISPATCH.get(ufunc)
+            if type(meant) is Primitive and not params and len(inputs) == len(meant.vjps):
+                return record(meant, inputs, {})
+            if meant is not None:
+                return meant(*inputs, **params)
             if ufunc in PLAIN:
                 return ufunc(*map(_plain, inputs), **params)
-            if ufunc in DISPATCH:
-                return DISPATCH[ufunc](*inputs, **params)
         reduction = {np.add: red.sum, np.multiply: red.prod, np.maximum: red.max, np.minimum: red.min}.get(ufunc)
         if method == "reduce" and reduction:
             params.setdefault("axis", 0)
@@ -497,7 +506,7 @@ class Value:
     __mul__, __rmul__ = _binary(ari.multiply), _reflected(ari.multiply)
     __truediv__, __rtruediv__ = _binary(ari.divide), _reflected(ari.divide)
     __pow__, __rpow__ = _binary(ari.power), _reflected(ari.power)
-    __matmul__, __rmatmul__ = _method(con.matmul), _reflected(con.matmul)
+    __matmul__, __rmatmul__ = _binary(con.matmul), _reflected(con.matmul)
     __neg__, __pos__, __abs__ = _unary(ari.negative), _unary(ari.positive), _unary(ari.absolute)
 
     relu, sigmoid, tanh = _unary(act.relu), _unary(act.sigmoid), _unary(exps.tanh)
@@ -507,12 +516,12 @@ class Value:
     leaky_relu, elu, selu = _unary(act.leaky_relu), _unary(act.elu), _unary(act.selu)
     gelu, silu, softplus = _unary(act.gelu), _unary(act.silu), _unary(act.softplus)
     softsign, hardtanh = _unary(act.softsign), _unary(act.hardtanh)
-    softmax, log_softmax, logsumexp = _method(act.softmax), _method(act.log_softmax), _method(red.logsumexp)
+    softmax, log_softmax, logsumexp = _unary(act.softmax), _unary(act.log_softmax), _unary(red.logsumexp)
 
-    sum, mean, prod = _method(red.sum), _method(red.mean), _method(red.prod)
-    max, min = _method(red.max), _method(red.min)
-    var, std, norm = _method(red.var), _method(red.std), _method(red.norm)
-    cumsum, cumprod, trace = _method(red.cumsum), _method(red.cumprod), _method(red.trace)
+    sum, mean, prod = _unary(red.sum), _unary(red.mean), _unary(red.prod)
+    max, min = _unary(red.max), _unary(red.min)
+    var, std, norm = _unary(red.var), _unary(red.std), _unary(red.norm)
+    cumsum, cumprod, trace = _unary(red.cumsum), _unary(red.cumprod), _method(red.trace)
 
     ravel, flatten, squeeze = _method(shp.ravel), _method(shp.ravel), _method(shp.squeeze)
     swapaxes, take, repeat = _method(shp.swapaxes), _method(shp.take), _method(shp.repeat)
@@ -548,52 +557,76 @@ def record(primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) ->
     data: list[Any] = []
     scalars, wanted = primitive.elementwise, False
     for arg in args:
-        if type(arg) is not float:
-            if not isinstance(arg, Value):
-                arg = _constant(arg, primitive)
-            if type(arg) is not float:
-                if arg._primitive is None and arg._params is not None and arg.was_written():
-                    arg._params, arg._id = _checksum(arg._data), _next_id()
-                wanted = wanted or arg.requires_grad
+        if type(arg) is float:
+            inputs.append(arg)
+            data.append(arg)
+            continue
+        if not isinstance(arg, Value):
+            arg = _constant(arg)
+            if type(arg) is float:
                 inputs.append(arg)
-                data.append(arg._data)
-                scalars = scalars and type(arg._data) is float
+                data.append(arg)
                 continue
+        elif arg._params is not None and arg._primitive is None and arg.was_written():
+            arg._params, arg._id = _checksum(arg._data), _next_id()  # as if it had been assigned
         inputs.append(arg)
-        data.append(arg)
+        plain = arg._data
+        data.append(plain)
+        if arg.requires_grad:
+            wanted = True
+        if type(plain) is not float:
+            scalars = False
     try:
         if scalars:
             result = primitive.on_floats(primitive.float_forward, primitive.forward, data, params)
         else:
-            result = _settle(primitive.forward(*data, **params))
+            result = primitive.forward(*data, **params)
     except (ValueError, IndexError, TypeError) as error:
-        operands = " and ".join(backprop.describe(o) for o in inputs)
+        operands = " and ".join(map(backprop.describe, inputs))
         raise type(error)(f"{primitive.name} of {operands}: {error}") from error
+    if type(result) is not np.ndarray or not result.ndim:
+        result = _settle(result)
 
     node = _new(Value)
     node._data = result
-    node._grad = node._x = node._y = node._primitive = node._params = None
-    node.label = ""
+    node._grad = None
+    node._primitive = None
+    node._x = None
+    node._y = None
+    node._params = None
     node._id = _next_id()
+    node.requires_grad = False
+    node.label = ""
     frame = _frame(1)
-    while frame.f_back and (frame.f_code.co_filename.startswith(_HERE) or frame.f_globals.get("__name__", "").startswith("numpy")):
+    while _is_ours[frame.f_code.co_filename] and frame.f_back:
         frame = frame.f_back
-    node._code, node._lasti = frame.f_code, frame.f_lasti
-    node.requires_grad = wanted and modes.is_grad_enabled()
-    if modes.is_grad_enabled():
+    node._code = frame.f_code
+    node._lasti = frame.f_lasti
+    if not modes.active or modes.is_grad_enabled():
+        node.requires_grad = wanted
         node._primitive = primitive
         node._params = params or None
-        if len(inputs) == 1:
-            node._x = inputs[0]
-        elif len(inputs) == 2:
-            node._x, node._y = inputs
-        else:
+        if len(inputs) > 2:
             node._x = tuple(inputs)
+        else:
+            node._x = inputs[0]
+            if len(inputs) == 2:
+                node._y = inputs[1]
     if modes.active and modes.is_anomaly_enabled():
-        backprop.check_finite(
-            result, f"forward of {primitive.name} at {backprop.location(node)}, from " + ", ".join(map(backprop.describe, inputs))
-        )
+        made_from = ", ".join(map(backprop.describe, inputs))
+        backprop.check_finite(result, f"forward of {primitive.name} at {backprop.location(node)}, from {made_from}")
     return node
+
+
+class _Ours(dict[str, bool]):
+    """Whether a source file is the engine's own; remembered, for every node asks."""
+
+    def __missing__(self, filename: str) -> bool:
+        self[filename] = answer = filename.startswith(_HERE)
+        return answer
+
+
+_is_ours = _Ours()
 
 
 # ── data ──────────────────────────────────────────────────────────────────────
@@ -624,26 +657,27 @@ def _own(data: Any, dtype: Any) -> Any:
     return _settle(array)
 
 
-def _constant(data: Any, primitive: Primitive) -> Value | float:
-    """An operand that is not a Value: numbers as they are, arrays as constants that share the caller's memory."""
+def _constant(data: Any) -> Value | float:
+    """An operand that is not a Value: numbers as they are, arrays as constants.
+
+    A small array is copied, which costs less than noticing that its owner wrote to it.
+    """
     if isinstance(data, (bool, int, np.bool_, np.integer, np.float64)):
         return float(data)
-    try:
-        array = np.asarray(data)
-    except ValueError as error:
-        raise TypeError(f"{primitive.name}: {error}") from error
-    if array.dtype.kind not in "f":
-        return _new_constant(_own(array, None))
-    return _new_constant(_settle(array))
-
-
-def _new_constant(data: Any) -> Value | float:
-    if type(data) is float:
-        return data
+    if type(data) is np.ndarray and data.ndim and data.dtype.kind == "f":
+        settled = data.copy() if data.size <= 8192 else data
+    else:
+        settled = _own(data, None)
+        if type(settled) is float:
+            return settled
     constant = _new(Value)
-    constant._data = data
-    constant._grad = constant._primitive = constant._x = constant._y = constant._code = None
-    constant._params = _checksum(data) if type(data) is np.ndarray else None
+    constant._data = settled
+    constant._grad = None
+    constant._primitive = None
+    constant._x = None
+    constant._y = None
+    constant._params = _checksum(data) if settled is data else None
+    constant._code = None
     constant.label = ""
     constant.requires_grad = False
     constant._id = _next_id()

@@ -13,21 +13,21 @@ from .table import Case, composite, primitive
 
 
 def _matmul_left(g: Any, x: Any, y: Any) -> Any:
-    if np.ndim(y) == 1:
+    if y.ndim == 1:
         return np.expand_dims(g, -1) * y
-    if np.ndim(x) == 1:
+    if x.ndim == 1:
         return np.squeeze(y @ np.expand_dims(g, -1), -1)
-    return g @ np.swapaxes(y, -1, -2)
+    return g @ y.mT
 
 
 def _matmul_right(g: Any, x: Any, y: Any) -> Any:
-    if np.ndim(x) == 1:
-        return np.expand_dims(x, -1) * (g if np.ndim(y) == 1 else np.expand_dims(g, -2))
-    if np.ndim(y) == 1:
-        return np.squeeze(np.swapaxes(x, -1, -2) @ np.expand_dims(g, -1), -1)
-    if np.ndim(y) == 2 and np.ndim(x) > 2:  # one product over the whole batch, instead of one each and their sum
-        return np.reshape(x, (-1, np.shape(x)[-1])).T @ np.reshape(g, (-1, np.shape(g)[-1]))
-    return np.swapaxes(x, -1, -2) @ g
+    if x.ndim == 1:
+        return np.expand_dims(x, -1) * (g if y.ndim == 1 else np.expand_dims(g, -2))
+    if y.ndim == 1:
+        return np.squeeze(x.mT @ np.expand_dims(g, -1), -1)
+    if y.ndim == 2 and x.ndim > 2:  # one product over the whole batch, instead of one each and their sum
+        return np.reshape(x, (-1, x.shape[-1])).T @ np.reshape(g, (-1, g.shape[-1]))
+    return x.mT @ g
 
 
 matmul = primitive(

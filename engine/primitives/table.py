@@ -106,7 +106,9 @@ class Primitive:
                 args = args[:arity]
             if len(args) < arity:
                 raise TypeError(f"{self.name}() needs {arity} operand(s), got {len(args)}")
-            for key in params.keys() - set(self.params):
+            for key in params:
+                if key in self.params:
+                    continue
                 raise TypeError(f"{self.name}() has no parameter {key!r} here; it takes {', '.join(self.params) or 'none'}")
         for arg in args:
             if record := getattr(type(arg), "__record__", None):
