@@ -140,7 +140,7 @@ def classifier(sizes: tuple[int, ...], batch: int) -> Contest:
         targets = torch.tensor(labels)
         losses["PyTorch"] = lambda out: torch.nn.functional.cross_entropy(out, targets)
     contenders |= _others(x, weights, losses)
-    return Contest(f"MLP {'-'.join(map(str, sizes))}, batch {batch}", "NumPy by hand", contenders, "lean ≤ 1.2 × NumPy")
+    return Contest(f"MLP {'-'.join(map(str, sizes))}, batch {batch}", "NumPy by hand", contenders, "lean ≤ 1.2 × NumPy", turn=0.1)
 
 
 def elementwise(size: int) -> Contest:
@@ -186,4 +186,4 @@ def elementwise(size: int) -> Contest:
             torch.exp(-(t * t)).sum().backward()
 
         contenders["PyTorch"] = with_torch
-    return Contest(f"elementwise chain over {size:,} numbers", "NumPy by hand", contenders, "≤ 1.6 × NumPy")
+    return Contest(f"elementwise chain over {size:,} numbers", "NumPy by hand", contenders, "≤ 1.6 × NumPy", turn=0.2)
