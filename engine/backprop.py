@@ -16,7 +16,7 @@ work of Python's garbage collector, which on scalar graphs is most of the time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from operator import attrgetter
 from types import CodeType
 from typing import TYPE_CHECKING, Any
@@ -43,7 +43,7 @@ class AnomalyError(FloatingPointError):
 # ── reading the graph ─────────────────────────────────────────────────────────
 
 
-def operands(node: Value) -> tuple[Value | float, ...]:
+def operands(node: Value) -> tuple[Any, ...]:
     """The operands of a node in their order, one entry for each use; () for a leaf."""
     x = node._x
     if type(x) is tuple:
@@ -108,7 +108,7 @@ def fit(contribution: Any, operand: Value, primitive: Primitive) -> Any:
         contribution = np.add.reduce(contribution, axis=stretched)
         if np.shape(contribution) != want:
             contribution = np.reshape(contribution, want)
-    dtype = np.float64 if type(like) is float else like.dtype
+    dtype = np.dtype(np.float64) if type(like) is float else like.dtype
     if hasattr(contribution, "_data"):  # recorded
         return contribution if contribution.dtype == dtype else contribution.astype(dtype)
     if type(like) is float:
@@ -191,11 +191,11 @@ def backprop(
     if not root.requires_grad or root._id < oldest:
         return {}
     mark = object()  # in place of a gradient: this pass comes here, and nothing has arrived yet
-    order, leaves = _route(root, mark, oldest)
+    order, leaves, older = _route(root, mark, oldest)
     found: dict[Value, Any] = {}
     try:
         root._grad = seed
-        _push(order, mark, oldest, create_graph, retain_grads)
+        _push(order, mark, oldest if older else -1, create_graph, retain_grads)
     finally:
         for leaf, before in leaves.items():
             if leaf._grad is not mark:
@@ -204,24 +204,34 @@ def backprop(
     return found
 
 
-def _route(root: Value, mark: object, oldest: float) -> tuple[list[Value], dict[Value, Any]]:
-    """Mark every node between the root and the leaves; return the interior ones, youngest first, and the
-    leaves with the gradients that they held."""
+def _route(root: Value, mark: object, oldest: float) -> tuple[list[Value], dict[Value, Any], bool]:
+    """Mark every node between the root and the leaves.
+
+    Returns the interior nodes, youngest first; the leaves with the gradients that they held; and
+    whether a node older than `oldest` was met, and passed over.
+    """
     order: list[Value] = []
     leaves: dict[Value, Any] = {}
-    (leaves.__setitem__(root, root._grad) if root._primitive is None else order.append(root))
+    older = False
+    if root._primitive is None:
+        leaves[root] = root._grad
+    else:
+        order.append(root)
     root._grad = mark
     for node in order:  # the list grows while it is read
         x, y = node._x, node._y
         for operand in x if type(x) is tuple else (x,) if y is None else (x, y):
-            if type(operand) is not float and operand._grad is not mark and operand.requires_grad and operand._id >= oldest:
+            if type(operand) is not float and operand._grad is not mark and operand.requires_grad:
+                if operand._id < oldest:
+                    older = True
+                    continue
                 if operand._primitive is None:
                     leaves[operand] = operand._grad
                 else:
                     order.append(operand)
                 operand._grad = mark
     order.sort(key=age, reverse=True)
-    return order, leaves
+    return order, leaves, older
 
 
 def _push(order: list[Value], mark: object, oldest: float, create_graph: bool, retain_grads: bool) -> None:

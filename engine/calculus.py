@@ -54,7 +54,7 @@ class _Inputs:
 
     def __init__(self, args: Sequence[Any], argnums: Argnums, name: str):
         self.single = isinstance(argnums, (int, np.integer))
-        chosen = (argnums,) if self.single else tuple(argnums)  # type: ignore[arg-type]
+        chosen: tuple[int, ...] = (argnums,) if self.single else tuple(argnums)  # type: ignore
         for n in chosen:
             if not -len(args) <= n < len(args):
                 raise TypeError(f"{name}: argnums={n}, but only {len(args)} positional argument(s) were given")

@@ -122,7 +122,7 @@ def _roots(outputs: Any) -> Iterable[Value]:
 
 def _name_of(names: Mapping[str, Any]) -> Iterable[tuple[Value, str]]:
     """Values found under names, the first name winning."""
-    for name, thing in reversed(names.items()):
+    for name, thing in reversed(list(names.items())):
         if isinstance(thing, Value):
             yield thing, name
         elif isinstance(thing, (list, tuple)):

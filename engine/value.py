@@ -48,14 +48,13 @@ def _binary(primitive: Primitive) -> Callable[[Value, Any], Value]:
     forward = primitive.float_forward
 
     def operator(self: Value, other: Any) -> Value:
-        x = self._data
-        if type(other) is float:
-            y, wanted = other, self.requires_grad
-        elif isinstance(other, Value):
-            y, wanted = other._data, self.requires_grad or other.requires_grad
-        elif type(other) is int:
+        x, wanted, kind = self._data, self.requires_grad, type(other)
+        if kind is Value or issubclass(kind, Value):
+            y, wanted = other._data, wanted or other.requires_grad
+        elif kind is float:
+            y = other
+        elif kind is int:
             y = other = float(other)
-            wanted = self.requires_grad
         elif _understands(other):
             return record(primitive, (self, other), {})
         else:
@@ -157,7 +156,7 @@ class Value:
     """
 
     # fmt: off
-    __slots__ = (
+    __slots__ = (  # noqa: RUF023
         "_data",          # float | np.floating | np.ndarray
         "_grad",          # None before a pass; then in the shape of the data
         "_primitive",     # None for a leaf
@@ -420,18 +419,19 @@ class Value:
                 return meant(*inputs, **params)
             if ufunc in PLAIN:
                 return ufunc(*map(_plain, inputs), **params)
-        reduction = {np.add: red.sum, np.multiply: red.prod, np.maximum: red.max, np.minimum: red.min}.get(ufunc)
+        reduction = _REDUCTIONS.get(ufunc)
         if method == "reduce" and reduction:
             params.setdefault("axis", 0)
             return reduction(*inputs, **params)
-        raise TypeError(_no_rule(f"{ufunc.__name__}{'' if method == '__call__' else '.' + method}"))
+        raise TypeError(_no_rule(f"np.{ufunc.__name__}{'' if method == '__call__' else '.' + method}"))
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if function in DISPATCH:
             return DISPATCH[function](*args, **kwargs)
         if function in PLAIN:
             return function(*map(_plain, args), **{key: _plain(arg) for key, arg in kwargs.items()})
-        raise TypeError(_no_rule(getattr(function, "__name__", str(function))))
+        module = function.__module__.replace("numpy", "np", 1)
+        raise TypeError(_no_rule(f"{module}.{function.__name__}"))
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         raise TypeError(
@@ -543,6 +543,9 @@ class Value:
     def argmin(self, axis: int | None = None) -> Any:
         """The index of the smallest element, as plain data."""
         return np.argmin(self._data, axis)
+
+
+_REDUCTIONS: dict[Any, Primitive] = {np.add: red.sum, np.multiply: red.prod, np.maximum: red.max, np.minimum: red.min}
 
 
 class Parameter(Value):
@@ -714,7 +717,9 @@ def _rebuild(kind: type[Value], data: Any, label: str, requires_grad: bool) -> V
 
 
 def _no_rule(name: str) -> str:
-    return f"np.{name} has no rule here; build it from functions that have one, enter one with engine.primitive, or take .data for plain numbers"
+    return (
+        f"{name} has no rule here; build it from functions that have one, enter one with engine.primitive, or take .data for plain numbers"
+    )
 
 
 def stop_gradient(value: Any) -> Any:

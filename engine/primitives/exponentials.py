@@ -68,7 +68,8 @@ def _sinc_slope(x: Any) -> Any:
     near = np.absolute(x) < 0.5
     safe = np.where(near, 1.0, x)
     small = np.where(near, x, 0.0)
-    series, square = 0.0, small * small
+    series: Any = 0.0
+    square = small * small
     for coefficient in reversed(_SERIES):
         series = series * square + coefficient
     return np.where(near, small * series, (np.cos(np.pi * safe) - np.sinc(safe)) / safe)

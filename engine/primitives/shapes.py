@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .table import Case, composite, primitive
+from .table import Case, Primitive, composite, primitive
 
 # ── reshape and its kin ───────────────────────────────────────────────────────
 
@@ -233,7 +233,7 @@ def _may_repeat(index: Any) -> bool:
 
 _ROWS = np.array([2, 0, 2])
 
-getitem = primitive(
+getitem: Primitive = primitive(
     "getitem",
     lambda x, index: x[index],
     lambda g, out, x, index: scatter(g, shape=np.shape(x), index=index),
@@ -249,7 +249,7 @@ getitem = primitive(
     doc="x[index], with all of NumPy's indexing",
 )
 
-scatter = primitive(
+scatter: Primitive = primitive(
     "scatter",
     _scatter,
     lambda g, out, x, shape, index: g[index],

@@ -68,7 +68,7 @@ class Primitive:
         self,
         name: str,
         forward: Callable[..., Any],
-        vjps: Sequence[Callable[..., Any]],
+        vjps: Sequence[Callable[..., Any] | None],
         *,
         symbol: str | None = None,
         variadic: bool = False,
@@ -132,7 +132,7 @@ class Primitive:
         """The rule for one operand, as vjp(g, out, *operands, **params)."""
         if not self.variadic:
             return self.vjps[argnum]
-        rule = self.vjps[0]
+        rule: Any = self.vjps[0]
         return lambda g, out, *args, **params: rule(g, out, *args, argnum=argnum, **params)
 
     def __repr__(self) -> str:
