@@ -1,6 +1,6 @@
 """The rules, one entry each: `TABLE` holds the primitives, `COMPOSITES` the functions made of them."""
 
-from . import activations, arithmetic, contractions, exponentials, reductions, shapes
+from . import activations, arithmetic, contractions, exponentials, reductions, shapes, windows
 from .table import COMPOSITES, DISPATCH, PLAIN, TABLE, Case, Kink, Primitive, primitive, speak_floats
 
 speak_floats()
@@ -20,4 +20,5 @@ __all__ = [
     "primitive",
     "reductions",
     "shapes",
+    "windows",
 ]
