@@ -52,6 +52,7 @@ class Graph:
         names: names for Values that have no label, such as `locals()`; entries that are not Values are
             passed over, lists of Values give `w[0]`, `w[1]`, ...
         limit: read only this many of the youngest nodes; operands beyond count as inputs.
+        depth: read only what is at most this many operations away from an output.
 
     Attributes:
         nodes: oldest first; an operand stands before what uses it.
@@ -59,7 +60,7 @@ class Graph:
         total: how many Values the graph has, beyond any limit.
     """
 
-    def __init__(self, outputs: Any, names: Mapping[str, Any] | None = None, *, limit: int | None = None):
+    def __init__(self, outputs: Any, names: Mapping[str, Any] | None = None, *, limit: int | None = None, depth: int | None = None):
         roots = list(_roots(outputs))
         if not roots:
             raise ValueError("nothing to show: no Value was given")
@@ -70,6 +71,9 @@ class Graph:
         self.total = len(values)
         if limit is not None and len(values) > limit:
             values = values[-limit:]
+        if depth is not None:
+            near = _within(roots, depth)
+            values = [value for value in values if value in near]
         self.nodes: list[Node] = []
         places: dict[Value, int] = {}
         inside, tops = set(values), set(roots)
@@ -118,6 +122,15 @@ def _roots(outputs: Any) -> Iterable[Value]:
         yield from dict.fromkeys(v for item in outputs for v in _roots(item))
     else:
         raise TypeError(f"expected a Value, or a list or dict of Values, not {type(outputs).__name__}")
+
+
+def _within(roots: Iterable[Value], depth: int) -> set[Value]:
+    """What is at most `depth` operations away from a root."""
+    found = frontier = set(roots)
+    for _ in range(depth):
+        frontier = {o for value in frontier for o in operands(value) if type(o) is not float} - found
+        found = found | frontier
+    return found
 
 
 def _name_of(names: Mapping[str, Any]) -> Iterable[tuple[Value, str]]:

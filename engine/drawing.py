@@ -1,0 +1,619 @@
+"""Pictures of the graph, through Graphviz.
+
+    draw(loss)                                # the last line of a notebook cell shows it
+    draw(loss, names=locals()).render("loss", format="png")
+    draw({"mean": m, "spread": s}, depth=3)   # several outputs, the last three operations
+    save(loss, "loss.svg")
+
+`draw` returns a `graphviz.Digraph`.  It is laid out by the `dot` program where that is on the PATH, and
+otherwise by the Graphviz library that the pygraphviz wheel carries, so nothing but pip is needed.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+import os
+import re
+import shutil
+import sys
+import tempfile
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import graphviz
+import numpy as np
+
+from . import formats
+from .formats import number, parameters, shape_of, summary
+from .graph import Graph, Node
+from .value import Value
+
+__all__ = ["Picture", "draw", "draw_dot", "make_dot", "save", "write_atomically"]
+
+# Every fill is opaque and its text has a contrast of its own, and lines are of a middle grey: the picture
+# reads on a white page and on a dark one.
+INK, MUTED, LINE = "#1c1c1e", "#63636a", "#8a8f98"
+FILL = {"input": "#d7e7f7", "parameter": "#d9efd6", "constant": "#e8e8eb", "interior": "#fafaf8", "output": "#ecdcf5"}
+EDGE = {"input": "#4a7fb5", "parameter": "#4f9a56", "constant": "#8e8e93", "interior": "#8a8f98", "output": "#8f5bb0"}
+OPERATION, HOT, STRANGE = "#56606d", (242, 153, 44), "#ff8a80"
+FONT = "Helvetica,Arial,sans-serif"
+
+
+# ── the picture as a Digraph ──────────────────────────────────────────────────
+
+
+class Picture(graphviz.Digraph):
+    """A `graphviz.Digraph` that needs no `dot` on the PATH, and whose files appear whole or not at all."""
+
+    def pipe(
+        self,
+        format: str | None = None,
+        renderer: str | None = None,
+        formatter: str | None = None,
+        neato_no_op: bool | int | None = None,
+        quiet: bool = False,
+        *,
+        engine: str | None = None,
+        encoding: str | None = None,
+    ) -> Any:
+        """The picture as bytes, or as text with an encoding; the arguments are `graphviz.Digraph.pipe`'s."""
+        format, engine = (format or self.format).lower(), engine or self.engine
+        sharper = format in ("png", "jpg", "jpeg", "gif") and "dpi" not in self.graph_attr
+        if sharper:
+            self.graph_attr["dpi"] = "144"
+        try:
+            if shutil.which(engine):
+                return super().pipe(
+                    format,
+                    renderer=renderer,
+                    formatter=formatter,
+                    neato_no_op=neato_no_op,
+                    quiet=quiet,
+                    engine=engine,
+                    encoding=encoding,
+                )
+            made = _lay_out(self.source, ":".join(filter(None, (format, renderer, formatter))), engine)
+            return made if encoding is None else made.decode(encoding)
+        finally:
+            if sharper:
+                del self.graph_attr["dpi"]
+
+    def save(
+        self,
+        filename: str | os.PathLike[str] | None = None,
+        directory: str | os.PathLike[str] | None = None,
+        *,
+        skip_existing: bool | None = False,
+    ) -> str:
+        """Write the DOT source to directory/filename, and return that path."""
+        if filename is not None:
+            self.filename = os.fspath(filename)
+        if directory is not None:
+            self.directory = os.fspath(directory)
+        if not (skip_existing and os.path.exists(self.filepath)):
+            os.makedirs(os.path.dirname(self.filepath) or ".", exist_ok=True)
+            write_atomically(self.filepath, self.source)
+        return self.filepath
+
+    def render(
+        self,
+        filename: str | os.PathLike[str] | None = None,
+        directory: str | os.PathLike[str] | None = None,
+        view: bool = False,
+        cleanup: bool = False,
+        format: str | None = None,
+        renderer: str | None = None,
+        formatter: str | None = None,
+        neato_no_op: bool | int | None = None,
+        quiet: bool = False,
+        quiet_view: bool = False,
+        *,
+        outfile: str | os.PathLike[str] | None = None,
+        engine: str | None = None,
+        raise_if_result_exists: bool = False,
+        overwrite_source: bool = False,
+    ) -> str:
+        """Write the DOT source and the picture, and return the picture's path; as `graphviz.Digraph.render`."""
+        if outfile is not None:
+            outfile = Path(outfile)
+            format = format or outfile.suffix.lstrip(".") or None
+            filename = filename or outfile.with_suffix(f".{self._default_extension}")
+        suffix = ".".join(filter(None, (formatter, renderer, format or self.format)))
+        made = self.pipe(format, renderer, formatter, neato_no_op, quiet, engine=engine)  # first, so that a failure leaves no file
+        source = self.save(filename, directory)
+        target = os.fspath(outfile) if outfile is not None else f"{source}.{suffix}"
+        if raise_if_result_exists and os.path.exists(target):
+            raise graphviz.FileExistsError(f"output file exists: {target!r}")
+        if os.path.abspath(target) == os.path.abspath(source) and not overwrite_source:
+            raise ValueError(f"the picture would replace its own source {source!r}; give another outfile")
+        write_atomically(target, made)
+        if cleanup:
+            os.remove(source)
+        if view or quiet_view:
+            self._view(target, format=format or self.format, quiet=quiet_view)
+        return target
+
+
+_ONE_AT_A_TIME = threading.Lock()  # the library has global state
+
+
+def _lay_out(source: str, format: str, engine: str) -> bytes:
+    """What `engine -Tformat` would print, from the library in pygraphviz."""
+    import pygraphviz
+
+    with _ONE_AT_A_TIME, _without_font_noise():
+        try:
+            return bytes(pygraphviz.AGraph(string=source).draw(format=format, prog=engine))
+        except (ValueError, OSError, pygraphviz.DotError) as error:
+            raise ValueError(f"Graphviz could not make {format!r} with {engine!r}: {error}") from error
+
+
+class _without_font_noise:
+    """Keeps the font library's remarks about the system's own configuration off the terminal; other messages pass."""
+
+    def __enter__(self) -> None:
+        sys.stderr.flush()
+        self.kept, self.heard = os.dup(2), tempfile.TemporaryFile()
+        os.dup2(self.heard.fileno(), 2)
+
+    def __exit__(self, *_: Any) -> None:
+        os.dup2(self.kept, 2)
+        os.close(self.kept)
+        with self.heard:
+            self.heard.seek(0)
+            for line in self.heard:
+                if not line.startswith(b"Fontconfig"):
+                    os.write(2, line)
+
+
+def write_atomically(path: str | os.PathLike[str], data: str | bytes) -> None:
+    """Write a file so that it appears whole or not at all, also when the process is stopped half-way."""
+    path = Path(path)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data.encode() if isinstance(data, str) else data)
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+# ── what people call ──────────────────────────────────────────────────────────
+
+
+def draw(
+    outputs: Any,
+    names: Mapping[str, Any] | None = None,
+    *,
+    format: str = "svg",
+    rankdir: str = "LR",
+    depth: int | None = None,
+    collapse: str | Iterable[str] | bool = (),
+    groups: Mapping[str, Iterable[Value]] | None = None,
+    max_nodes: int = 400,
+    legend: bool = True,
+) -> Picture:
+    """The graph below some outputs as a picture.
+
+    A box for each value shows its name, its number (of an array the shape and a summary) and its
+    gradient, "—" before a backward pass; the colour of the box tells its role, the shade behind the
+    gradient its size.  A dark node stands for each operation.  An arrow for each use of an operand
+    carries the local derivative ∂result/∂operand, between scalars.  A graph much longer than it is wide
+    is broken into rows, read like lines of text; a value of another row is then repeated with a dashed
+    border.
+
+    Args:
+        outputs: a Value, or a list, tuple or dict of them; a dict names them.
+        names: names for Values without a label, such as `locals()`.
+        format: what `render` and `pipe` make by default: "svg", "png", "pdf", ...
+        rankdir: the direction of reading: "LR", "TB", "RL" or "BT".
+        depth: show only the values at most this many operations away from an output; "⋯" marks where the
+            graph goes on.
+        collapse: fold into one box each of these: the label of a value, with everything that is computed
+            for it alone; or the name of a group; True folds every outermost group.
+        groups: name -> Values to be framed together; "a.b" lies within "a".
+        max_nodes: refuse to draw more values than that.
+        legend: explain the colours below the picture.
+
+    Raises:
+        ValueError: more than `max_nodes` values, or an unknown name in `collapse`.
+    """
+    if rankdir not in ("LR", "TB", "RL", "BT"):
+        raise ValueError(f"rankdir is 'LR', 'TB', 'RL' or 'BT', not {rankdir!r}")
+    folding = collapse is True or bool(collapse)
+    graph = Graph(outputs, names, depth=depth, limit=None if folding or depth is not None else max_nodes + 1)
+    scene = _Scene(graph, collapse, groups or {})
+    count = len(scene.visible) if folding or depth is not None else graph.total
+    if count > max_nodes:
+        raise ValueError(
+            f"the picture would have {count} values, more than max_nodes={max_nodes}: it would be slow to lay out and hard to read. "
+            "Show the end of the graph with depth=3, fold parts with collapse=[labels], draw an earlier value, or raise max_nodes"
+        )
+    return _paint(scene, format, rankdir, legend)
+
+
+def draw_dot(root: Any, format: str = "svg", rankdir: str = "LR") -> Picture:
+    """`draw` under the name and with the arguments of micrograd's."""
+    return draw(root, format=format, rankdir=rankdir)
+
+
+def make_dot(var: Any, params: Mapping[str, Value] | None = None) -> Picture:
+    """`draw` under the name and with the arguments of torchviz's; params: name -> Value."""
+    return draw(var, names=params)
+
+
+def save(outputs: Any, path: str | os.PathLike[str], names: Mapping[str, Any] | None = None, **options: Any) -> Path:
+    """Write the graph to a file, in the form that its extension names; the file is replaced as a whole.
+
+    .svg, .png and .pdf are pictures and .dot (or .gv) is their source, with `options` for `draw`; .json,
+    .mmd (Mermaid) and .txt are the forms of `engine.formats`.
+    """
+    path = Path(path)
+    kind = path.suffix.lower().lstrip(".")
+    written = {"json": formats.to_json, "mmd": formats.to_mermaid, "txt": formats.to_text}
+    data: str | bytes
+    if kind in written:
+        data = written[kind](outputs, names)
+    elif kind in ("dot", "gv"):
+        data = draw(outputs, names, **options).source
+    elif kind in ("svg", "png", "pdf"):
+        data = draw(outputs, names, **options).pipe(kind)
+    else:
+        raise ValueError(f"cannot tell what to write to {path.name!r}; end it in .svg, .png, .pdf, .dot, .json, .mmd or .txt")
+    write_atomically(path, data)
+    return path
+
+
+# ── what is shown ─────────────────────────────────────────────────────────────
+
+
+@dataclass
+class _Step:
+    """A dark node: an operation, a fold of several, or the mark of what lies beyond the depth."""
+
+    key: str
+    kind: str  # "operation", "fold", "more"
+    title: str
+    notes: list[str]
+    arrows: list[tuple[int, float | None]]  # (source, local derivative)
+    results: list[int]
+    group: str = ""
+
+
+@dataclass
+class _Scene:
+    """The graph after folding: which values are boxes, and which steps lead to them."""
+
+    graph: Graph
+    collapse: str | Iterable[str] | bool
+    groups: Mapping[str, Iterable[Value]]
+    visible: list[int] = field(default_factory=list)
+    steps: list[_Step] = field(default_factory=list)
+    group_of: dict[int, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        nodes = self.graph.nodes
+        paths: dict[Value, str] = {}
+        for path, members in self.groups.items():
+            for value in members:
+                if len(path) >= len(paths.get(value, "")):
+                    paths[value] = path
+        self.group_of = {n.index: paths[n.value] for n in nodes if n.value is not None and n.value in paths}
+        users: list[list[int]] = [[] for _ in nodes]
+        for node in nodes:
+            for edge in node.edges:
+                users[edge.source].append(node.index)
+        for node in nodes:  # a number of the formula belongs where it is used
+            if node.value is None and users[node.index] and users[node.index][0] in self.group_of:
+                self.group_of[node.index] = self.group_of[users[node.index][0]]
+
+        folds = self._folds(users)
+        fold_of = {i: name for name, members in folds.items() for i in members}
+        tops = set(self.graph.outputs)
+        for node in nodes:
+            i = node.index
+            fold = fold_of.get(i)
+            if fold is None or i in tops or any(fold_of.get(user) != fold for user in users[i]):
+                self.visible.append(i)
+        shown = set(self.visible)
+        done: dict[str, _Step] = {}
+        for node in nodes:
+            fold = fold_of.get(node.index)
+            if fold is None:
+                if node.edges:
+                    arrows = [(edge.source, edge.local) for edge in node.edges]
+                    self.steps.append(_Step(f"op{node.index}", "operation", node.op, parameters(node), arrows, [node.index]))
+                elif _goes_on(node):
+                    self.steps.append(_Step(f"op{node.index}", "more", "⋯", [], [], [node.index]))
+                continue
+            if fold not in done:
+                done[fold] = _Step(
+                    f"fold{len(done)}", "fold", fold, _contents([nodes[i] for i in folds[fold]]), [], [], _parent(fold, self.groups)
+                )
+                self.steps.append(done[fold])
+            step = done[fold]
+            if node.edges and node.index in shown:
+                step.results.append(node.index)
+            for edge in node.edges:
+                known = (edge.source, None)
+                if (
+                    edge.source in shown
+                    and known not in step.arrows
+                    and not (fold_of.get(edge.source) == fold and nodes[edge.source].edges)
+                ):
+                    step.arrows.append(known)
+
+    def _folds(self, users: list[list[int]]) -> dict[str, list[int]]:
+        """Name -> the indices of the nodes folded under it."""
+        nodes = self.graph.nodes
+        if self.collapse is True:
+            wanted = list(dict.fromkeys(path.split(".")[0] for path in self.groups))
+        else:
+            wanted = [self.collapse] if isinstance(self.collapse, str) else list(self.collapse or ())
+        folds: dict[str, list[int]] = {}
+        for name in wanted:
+            members = {i for i, path in self.group_of.items() if path == name or path.startswith(name + ".")}
+            if not members:
+                heads = [n.index for n in nodes if n.name == name and n.edges]
+                if not heads:
+                    known = [
+                        *dict.fromkeys(p for path in self.groups for p in _ancestry(path)),
+                        *(n.name for n in nodes if n.labelled and n.edges),
+                    ]
+                    raise ValueError(
+                        f"collapse={name!r} names neither a group nor a computed value of the graph; it has {', '.join(known) or 'none'}"
+                    )
+                members = set(heads)
+                for node in reversed(nodes[: max(heads)]):
+                    private = node.edges or _goes_on(node) or (node.role == "constant" and not node.labelled)
+                    if private and users[node.index] and members.issuperset(users[node.index]):
+                        members.add(node.index)
+            folds[name] = sorted(members)
+        return folds
+
+
+def _goes_on(node: Node) -> bool:
+    """Whether it was computed from values that are beyond the depth."""
+    return node.value is not None and not node.value.is_leaf and not node.edges
+
+
+def _contents(members: list[Node]) -> list[str]:
+    """What a fold hides, in words."""
+    operations = sum(bool(node.edges) for node in members)
+    numbers = sum(int(np.size(node.data)) for node in members if node.role == "parameter")
+    counted = ((numbers, "parameter"), (operations, "operation"))
+    return [f"{count:,} {word}{'s' * (count != 1)}" for count, word in counted if count]
+
+
+def _ancestry(path: str) -> list[str]:
+    """ "a.b.c" -> ["a", "a.b", "a.b.c"]"""
+    parts = path.split(".")
+    return [".".join(parts[: i + 1]) for i in range(len(parts))]
+
+
+def _parent(name: str, groups: Mapping[str, Any]) -> str:
+    return name.rpartition(".")[0] if any(path == name or path.startswith(name + ".") for path in groups) else ""
+
+
+def _rows(scene: _Scene, sideways: bool) -> dict[int, int]:
+    """The row of each visible value; all 0 unless the graph is much longer than it is wide.
+
+    A value's column is one more than the largest column of its operands, a leaf's that of its first user.
+    """
+    column: dict[int, int] = {}
+    for step in scene.steps:
+        here = 1 + max((column.get(source, 0) for source, _ in step.arrows), default=0)
+        column |= dict.fromkeys(step.results, here)
+    for step in scene.steps:
+        for source, _ in step.arrows:
+            if source not in column or column[source] < 1:
+                column[source] = min(column.get(i, 1) for i in step.results or [source])
+    for i in scene.visible:
+        column.setdefault(i, 1)
+    columns = max(column.values())
+    filled = np.bincount(list(column.values()))
+    along, across = (150.0, 75.0) if sideways else (115.0, 130.0)  # points, roughly
+    length, breadth = columns * along, float(filled.max()) * across
+    if scene.groups or columns <= 10 or length < 3 * breadth:
+        return dict.fromkeys(scene.visible, 0)
+    rows = max(2, round(math.sqrt(length / (1.7 * breadth))))
+    per_row = math.ceil(columns / rows)
+    return {i: (column[i] - 1) // per_row for i in scene.visible}
+
+
+# ── how it looks ──────────────────────────────────────────────────────────────
+
+
+def _paint(scene: _Scene, format: str, rankdir: str, legend: bool) -> Picture:
+    nodes = scene.graph.nodes
+    sizes = {i: _size(nodes[i].grad) for i in scene.visible}
+    largest = max((s for s in sizes.values() if s is not None and math.isfinite(s)), default=0.0)
+    picture = Picture(
+        "graph",
+        format=format,
+        graph_attr={
+            "rankdir": rankdir,
+            "bgcolor": "transparent",
+            "fontname": FONT,
+            "nodesep": "0.18",
+            "ranksep": "0.22",
+            "pad": "0.1",
+        },
+        node_attr={"fontname": FONT, "fontsize": "11", "shape": "plain", "fontcolor": INK},
+        edge_attr={"fontname": FONT, "fontsize": "9", "color": LINE, "arrowsize": "0.7"},
+    )
+    frames: dict[str, graphviz.Digraph] = {"": picture}
+    for path in dict.fromkeys(p for path in (*scene.group_of.values(), *(s.group for s in scene.steps)) if path for p in _ancestry(path)):
+        frames[path] = graphviz.Digraph(f"cluster_{len(frames)}", graph_attr=_frame_style(path))
+
+    rows = _rows(scene, rankdir in ("LR", "RL"))
+    first: dict[int, str] = {}  # row -> the node that it starts with
+    drawn: set[str] = set()
+
+    def box(i: int, row: int) -> str:
+        """The key of value i's box in a row, drawn now if it isn't yet."""
+        away = rows[i] != row
+        key = f"v{i}r{row}" if away else f"v{i}"
+        if key not in drawn:
+            drawn.add(key)
+            node = nodes[i]
+            role = "interior" if _goes_on(node) and node.role == "input" else node.role
+            label = _reference(node, role) if away else _box(node, role, sizes[i], largest)
+            kind = "reference" if away else "value"
+            frames[scene.group_of.get(i, "") if not folded(i) else ""].node(
+                key, label=f"<{label}>", tooltip=_tooltip(node), **{"class": f"{kind} {role}"}
+            )
+            first.setdefault(row, key)
+        return key
+
+    hidden_in = {i: step for step in scene.steps if step.kind == "fold" for i in step.results}
+
+    def folded(i: int) -> bool:
+        return i in hidden_in
+
+    for step in scene.steps:
+        row = rows[step.results[0]] if step.results else 0
+        sources = [box(source, row) for source, _ in step.arrows]
+        frame = frames[step.group or (scene.group_of.get(step.results[0], "") if step.results and step.kind != "fold" else "")]
+        frame.node(step.key, label=f"<{_pill(step)}>", tooltip=_escape_tooltip(" ".join([step.title, *step.notes])), **{"class": step.kind})
+        first.setdefault(row, step.key)
+        for source, (_, local) in zip(sources, step.arrows, strict=True):
+            picture.edge(source, step.key, **({} if local is None else {"label": f"<{_chip(number(local))}>"}))
+        for result in step.results:
+            picture.edge(step.key, box(result, row), arrowhead="none", penwidth="2", weight="4", **{"class": "result"})
+    for i in scene.visible:
+        box(i, rows[i])
+    for path in sorted(frames, key=lambda path: -path.count(".")):
+        if path:
+            frames[path.rpartition(".")[0]].subgraph(frames[path])
+    if len(first) > 1:
+        starts = [first[row] for row in sorted(first)]
+        with picture.subgraph(graph_attr={"rank": "same"}) as same:
+            for above, below in zip(starts, starts[1:], strict=False):
+                same.edge(above, below, style="invis")
+    if legend:
+        picture.attr(label=f"<{_legend(scene, largest, len(first) > 1)}>", labelloc="b", labeljust="l")
+    return picture
+
+
+def _size(grad: Any) -> float | None:
+    """The size of a gradient, for its shade: the root of the mean square of its elements."""
+    if grad is None:
+        return None
+    with np.errstate(all="ignore"):
+        return float(np.sqrt(np.mean(np.square(grad)))) if np.size(grad) else 0.0
+
+
+def _shade(size: float | None, largest: float) -> str:
+    """White for 0 to orange for the largest; the square root in between, so that small ones still show."""
+    if size is not None and not math.isfinite(size):
+        return STRANGE
+    part = math.sqrt(size / largest) if size and largest else 0.0
+    return "#" + "".join(f"{round(255 + (hot - 255) * part):02x}" for hot in HOT)
+
+
+def _text(text: str) -> str:
+    """Text inside an HTML-like label, as written: spaces kept, control characters shown as �."""
+    shown = "".join(c if c.isprintable() or c == "\n" else "�" for c in text)
+    return html.escape(shown).replace(" ", "&#160;").replace("\n", "<BR/>")
+
+
+def _font(text: str, color: str = INK, size: int = 11, bold: bool = False) -> str:
+    marked = f"<B>{_text(text)}</B>" if bold else _text(text)
+    return f'<FONT COLOR="{color}" POINT-SIZE="{size}">{marked}</FONT>'
+
+
+def _box(node: Node, role: str, size: float | None, largest: float) -> str:
+    table = (
+        f'<TABLE BORDER="{2 if role == "output" else 1}" CELLBORDER="0" CELLSPACING="2" CELLPADDING="1" '
+        f'STYLE="ROUNDED" COLOR="{EDGE[role]}" BGCOLOR="{FILL[role]}">'
+    )
+    if node.value is None:
+        return f'{table}<TR><TD CELLPADDING="3">{_font(number(node.data))}</TD></TR></TABLE>'
+    head = _font(node.name, bold=True) if node.labelled else _font(node.name, MUTED, 9)
+    if shape := shape_of(node.data):
+        head += "&#160;&#160;" + _font(shape, MUTED, 9)
+    rows = [f'<TR><TD COLSPAN="2">{head}</TD></TR>']
+    fill = f' BGCOLOR="{STRANGE}"' if not np.isfinite(node.data).all() else ""
+    rows.append(f'<TR><TD ALIGN="LEFT">{_font("value", MUTED, 9)}</TD><TD ALIGN="RIGHT"{fill}>{_font(summary(node.data))}</TD></TR>')
+    if node.value.requires_grad:
+        fill = f' BGCOLOR="{_shade(size, largest)}"' if size is not None else ""
+        rows.append(f'<TR><TD ALIGN="LEFT">{_font("grad", MUTED, 9)}</TD><TD ALIGN="RIGHT"{fill}>{_font(summary(node.grad))}</TD></TR>')
+    return f"{table}{''.join(rows)}</TABLE>"
+
+
+def _reference(node: Node, role: str) -> str:
+    """A value that has its box in another row."""
+    return (
+        f'<TABLE BORDER="1" CELLBORDER="0" CELLSPACING="0" CELLPADDING="3" STYLE="ROUNDED,DASHED" COLOR="{EDGE[role]}" BGCOLOR="{FILL[role]}">'
+        f"<TR><TD>{_font(node.name, bold=node.labelled)}</TD></TR></TABLE>"
+    )
+
+
+def _pill(step: _Step) -> str:
+    notes = "".join(f"<TR><TD>{_font(note, '#e2e6eb', 8)}</TD></TR>" for note in step.notes)
+    return (
+        f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="2" STYLE="ROUNDED" BGCOLOR="{OPERATION}">'
+        f"<TR><TD>&#160;{_font(step.title, '#ffffff', 12, bold=True)}&#160;</TD></TR>{notes}</TABLE>"
+    )
+
+
+def _chip(text: str) -> str:
+    return f'<TABLE BORDER="0" CELLBORDER="0" CELLPADDING="0" CELLSPACING="1" BGCOLOR="#f1f1f3"><TR><TD>{_font(text, INK, 9)}</TD></TR></TABLE>'
+
+
+def _frame_style(path: str) -> dict[str, str]:
+    return {
+        "label": f"<{_font(path.rpartition('.')[2], '#8a8f98', 11, bold=True)}>",
+        "style": "rounded",
+        "color": LINE,
+        "labeljust": "l",
+        "margin": "8",
+    }
+
+
+def _legend(scene: _Scene, largest: float, wrapped: bool) -> str:
+    nodes = [scene.graph.nodes[i] for i in scene.visible]
+    roles = {"interior" if _goes_on(node) else node.role for node in nodes}
+    words = {"interior": "computed"}
+    swatch = '<TD BGCOLOR="{}" BORDER="1" COLOR="{}" CELLPADDING="2">{}</TD>'
+    lines = ["".join(swatch.format(FILL[role], EDGE[role], _font(words.get(role, role), INK, 9)) for role in FILL if role in roles)]
+    if largest:
+        shades = "".join(
+            swatch.format(_shade(part * largest, largest), LINE, _font(number(part * largest), INK, 9)) for part in (0, 0.01, 0.25, 1)
+        )
+        lines.append(f"<TD>{_font('size of the gradient', INK, 9)}</TD>{shades}")
+    elif all(node.grad is None for node in nodes):
+        lines.append(f"<TD>{_font(f'grad {formats.NOTHING}: no backward pass yet', INK, 9)}</TD>")
+    if any(local is not None for step in scene.steps for _, local in step.arrows):
+        lines.append(f"<TD>{_font('number on an arrow: ∂result / ∂operand', INK, 9)}</TD>")
+    if wrapped:
+        lines.append(f"<TD>{_font('dashed: a value from another row', INK, 9)}</TD>")
+    hidden = scene.graph.total - sum(node.value is not None for node in scene.graph.nodes)
+    if hidden:
+        lines.append(f"<TD>{_font(f'⋯ {hidden:,} more values beyond the depth', INK, 9)}</TD>")
+    rows = "".join(
+        f'<TR><TD ALIGN="LEFT"><TABLE BORDER="0" CELLBORDER="0" CELLSPACING="2" CELLPADDING="0"><TR>{line}</TR></TABLE></TD></TR>'
+        for line in lines
+    )
+    return f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0" BGCOLOR="#fafafa" STYLE="ROUNDED">{rows}</TABLE>'
+
+
+def _tooltip(node: Node) -> str:
+    parts = [node.name, f"= {node.data!r}" if not np.ndim(node.data) else f"= {shape_of(node.data)} {summary(node.data)}"]
+    if node.grad is not None and not np.ndim(node.grad):
+        parts.append(f"grad {node.grad!r}")
+    return _escape_tooltip(" ".join(parts))
+
+
+def _escape_tooltip(text: str) -> str:
+    shown = re.sub(r"\s", " ", "".join(c if c.isprintable() else "�" for c in text))
+    return graphviz.escape(html.escape(shown))

@@ -1,0 +1,240 @@
+"""The recorded graph in three written forms: JSON for programs, Mermaid for web pages, text for a terminal.
+
+    print(to_text(loss))                       # a listing: one line a node, operands before what uses them
+    Path("graph.json").write_text(to_json(loss, names=locals()))
+    print(to_mermaid([a, b]))                  # paste it between ```mermaid fences
+
+Each reads the same snapshot as `draw` (`engine.graph.Graph`), and `number` and `summary` are how all of
+them, the pictures too, write a scalar and an array.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from .graph import Graph, Node
+
+__all__ = ["number", "summary", "to_json", "to_mermaid", "to_text"]
+
+NOTHING = "—"  # a gradient before any backward pass
+
+
+# ── numbers in words ──────────────────────────────────────────────────────────
+
+
+def number(x: Any) -> str:
+    """A scalar in four significant digits, always recognisable as a float: 2.0, 0.7071, -1.5, 1e+06."""
+    text = f"{float(x):.4g}"
+    return text + ".0" if text.lstrip("-").isdigit() else text
+
+
+def summary(data: Any) -> str:
+    """The numbers of a scalar or an array in one line: up to six of them themselves, of more their range and mean.
+
+    NaN and infinite elements are counted, and left out of the range and the mean.
+    """
+    if data is None:
+        return NOTHING
+    if not np.ndim(data):
+        return number(data)
+    flat = np.ravel(data)
+    if flat.size <= 6:
+        return _nested(data)
+    finite = flat[np.isfinite(flat)].astype(np.float64)
+    strange = [f"{count} {word}" for word, count in (("nan", np.isnan(flat).sum()), ("inf", np.isinf(flat).sum())) if count]
+    if finite.size:
+        low, high = finite.min(), finite.max()
+        with np.errstate(over="ignore"):
+            strange.insert(0, f"all {number(low)}" if low == high else f"{number(low)} … {number(high)}, mean {number(finite.mean())}")
+    return ", ".join(strange)
+
+
+def _nested(data: Any) -> str:
+    if not np.ndim(data):
+        return number(data)
+    return "[" + ", ".join(map(_nested, data)) + "]"
+
+
+def shape_of(data: Any) -> str:
+    """The shape as it stands beside a name, with the dtype where it isn't float64: "(3, 4)", "(2,) float32", "" for a float."""
+    kind = np.asarray(data).dtype
+    words = [str(np.shape(data))] if np.ndim(data) else []
+    return " ".join(words if kind == np.float64 else [*words, str(kind)])
+
+
+# ── JSON ──────────────────────────────────────────────────────────────────────
+
+
+def to_json(outputs: Any, names: Mapping[str, Any] | None = None) -> str:
+    """The graph as a JSON object.
+
+        {"version": 1, "outputs": [4], "nodes": [{"index": 0, "name": "x", "role": "input", "op": null, ...}, ...],
+         "edges": [{"source": 0, "target": 2, "operand": 0, "local": 3.0, "contribution": -1.5}, ...]}
+
+    Nodes are in the order of computation, one edge stands for each use of an operand, and arrays are
+    nested lists.  JSON has no NaN and no infinity: they are the strings "nan", "inf" and "-inf".
+    A gradient, local derivative or contribution that isn't known is null.
+
+    Args:
+        outputs: a Value, or a list, tuple or dict of them.
+        names: names for Values without a label, such as `locals()`.
+    """
+    graph = Graph(outputs, names)
+    nodes = [
+        {
+            "index": node.index,
+            "name": node.name,
+            "labelled": node.labelled,
+            "role": node.role,
+            "op": node.primitive or None,
+            "params": {key: _plain(value) for key, value in node.params.items()},
+            "shape": list(np.shape(node.data)),
+            "dtype": str(np.asarray(node.data).dtype),
+            "value": _plain(node.data),
+            "grad": _plain(node.grad),
+        }
+        for node in graph.nodes
+    ]
+    edges = [
+        {
+            "source": edge.source,
+            "target": node.index,
+            "operand": place,
+            "local": _plain(edge.local),
+            "contribution": _plain(edge.contribution),
+        }
+        for node in graph.nodes
+        for place, edge in enumerate(node.edges)
+    ]
+    document = {"version": 1, "outputs": graph.outputs, "nodes": nodes, "edges": edges}
+    return json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1)
+
+
+def _plain(thing: Any) -> Any:
+    """As JSON knows it; what it has no form for, such as an index expression, in Python's notation."""
+    if isinstance(thing, (np.ndarray, np.generic)):
+        thing = thing.tolist()
+    if isinstance(thing, float):
+        return thing if math.isfinite(thing) else str(thing)
+    if isinstance(thing, (list, tuple)):
+        return [_plain(item) for item in thing]
+    return thing if thing is None or isinstance(thing, (bool, int, str)) else repr(thing)
+
+
+# ── Mermaid ───────────────────────────────────────────────────────────────────
+
+_MERMAID_STYLES = {
+    "input": "fill:#d7e7f7,stroke:#4a7fb5,color:#1c1c1e",
+    "parameter": "fill:#d9efd6,stroke:#4f9a56,color:#1c1c1e",
+    "constant": "fill:#ececef,stroke:#8e8e93,color:#1c1c1e",
+    "interior": "fill:#ffffff,stroke:#8e8e93,color:#1c1c1e",
+    "output": "fill:#ecdcf5,stroke:#8f5bb0,color:#1c1c1e",
+    "operation": "fill:#f7f7f2,stroke:#8e8e93,color:#1c1c1e",
+}
+
+
+def to_mermaid(outputs: Any, names: Mapping[str, Any] | None = None) -> str:
+    """The graph as a Mermaid flowchart, which GitHub, GitLab and many notebooks draw from its text.
+
+    A box for each value with its number and gradient, a round node for each operation, an arrow for each
+    use of an operand with its local derivative.
+
+    Args:
+        outputs: a Value, or a list, tuple or dict of them.
+        names: names for Values without a label, such as `locals()`.
+    """
+    graph = Graph(outputs, names)
+    lines = ["flowchart LR"]
+    for node in graph.nodes:
+        head = " ".join(filter(None, (node.name, shape_of(node.data))))
+        rows = [head] if node.value is None else [head, f"value {summary(node.data)}"]
+        if node.value is not None and node.value.requires_grad:
+            rows.append(f"grad {summary(node.grad)}")
+        lines.append(f'    v{node.index}["{"<br>".join(map(_escape_mermaid, rows))}"]:::{node.role}')
+        if node.op:
+            lines.append(f'    op{node.index}(["{_escape_mermaid(node.op)}"]):::operation')
+    for node in graph.nodes:
+        for edge in node.edges:
+            label = "" if edge.local is None else f'|"{number(edge.local)}"|'
+            lines.append(f"    v{edge.source} -->{label} op{node.index}")
+        if node.op:
+            lines.append(f"    op{node.index} --- v{node.index}")
+    lines += [f"    classDef {role} {style}" for role, style in _MERMAID_STYLES.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _escape_mermaid(text: str) -> str:
+    """Text in Mermaid's entity codes (#60; for <): everything but letters, digits and harmless signs."""
+    return "".join(c if c.isalnum() or c in " ._,()[]-—…" else f"#{ord(c)};" for c in text)
+
+
+# ── text ──────────────────────────────────────────────────────────────────────
+
+
+def to_text(outputs: Any, names: Mapping[str, Any] | None = None) -> str:
+    """The graph as a tree of lines: under each value what it was computed from, with values and gradients.
+
+    A value that is used more than once is shown with its operands at its first place and by its name
+    alone afterwards.  The number before a name is the local derivative along that use.
+
+    Args:
+        outputs: a Value, or a list, tuple or dict of them.
+        names: names for Values without a label, such as `locals()`.
+    """
+    graph = Graph(outputs, names)
+    lines: list[str] = []
+    shown: set[int] = set()
+    # Each entry: the node, the local derivative on the way to it, the prefix of its own line and of those below it.
+    waiting: list[tuple[int, float | None, str, str]] = [(i, None, "", "") for i in reversed(graph.outputs)]
+    while waiting:
+        index, local, own, below = waiting.pop()
+        node = graph.nodes[index]
+        along = "" if local is None else f"×{number(local)} "
+        if index in shown and node.edges:
+            lines.append(f"{own}{along}{node.name} (see above)")
+            continue
+        shown.add(index)
+        lines.append(f"{own}{along}{_line(node, graph)}")
+        last = len(node.edges) - 1
+        for place in range(last, -1, -1):
+            edge = node.edges[place]
+            corner, bar = ("└─ ", "   ") if place == last else ("├─ ", "│  ")
+            waiting.append((edge.source, edge.local, below + corner, below + bar))
+    return "\n".join(lines) + "\n"
+
+
+def _line(node: Node, graph: Graph) -> str:
+    if node.value is None:
+        return number(node.data)
+    name = " ".join(filter(None, (node.name, shape_of(node.data))))
+    made = f" = {_call(node, graph)}" if node.primitive else ""
+    grad = f"   grad {summary(node.grad)}" if node.value.requires_grad else ""
+    return f"{name}{made} = {summary(node.data)}{grad}"
+
+
+def _call(node: Node, graph: Graph) -> str:
+    """The operation as it would be written: x1 * w1, sum(x, axis=0)."""
+    inputs = [graph.nodes[edge.source].name for edge in node.edges]
+    if len(inputs) == 2 and not node.params and not node.op[0].isalnum():
+        return f"{inputs[0]} {node.op} {inputs[1]}"
+    return f"{node.primitive}({', '.join([*inputs, *parameters(node)])})"
+
+
+def parameters(node: Node) -> list[str]:
+    """The parameters of a node's operation in words: ["axis=0", "keepdims=True"]; arrays by their shape."""
+    return [f"{key}={_parameter(value)}" for key, value in node.params.items() if value is not None]
+
+
+def _parameter(value: Any) -> str:
+    if isinstance(value, np.ndarray) and value.size > 6:
+        return f"array of shape {value.shape}"
+    if isinstance(value, slice):
+        return ":".join("" if part is None else str(part) for part in ((value.start, value.stop) + ((value.step,) if value.step else ())))
+    if isinstance(value, tuple) and any(isinstance(item, (slice, np.ndarray)) for item in value):
+        return "(" + ", ".join(map(_parameter, value)) + ")"
+    return str(value.tolist()) if isinstance(value, np.ndarray) else str(value)
