@@ -1,0 +1,155 @@
+"""What the demos share: their options, tables, figures and data.
+
+A demo is a file with a docstring whose first line is the question, and
+
+    def run(demo):             # demo.seed, demo.quick, ... are the options
+        figure, axes = demo.figure(1, 2)
+        ...
+        demo.save(figure)
+        return "the answer, with the numbers measured"
+
+and where it has options of its own `add_arguments(parser)`, an argparse one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import zlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Mid-tones, which read on a white page and on a dark one; the figures' background is transparent.
+INK = "#7a828e"
+BLUE, ORANGE, GREEN, RED, PURPLE, TEAL, PINK = "#2f7de1", "#d9730d", "#16a06a", "#e5484d", "#8e63d6", "#0b9bb0", "#d6409f"
+QUIET, RIGHT, WRONG = INK, GREEN, RED
+CYCLE = (BLUE, ORANGE, GREEN, PURPLE, RED, TEAL, PINK)
+COLOURS = {"relu": ORANGE, "sigmoid": BLUE, "tanh": GREEN, "leaky_relu": RED, "elu": PINK, "gelu": PURPLE, "silu": TEAL}
+
+STYLE = {
+    "figure.facecolor": "none",
+    "savefig.facecolor": "none",
+    "axes.facecolor": "none",
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.titlecolor": INK,
+    "axes.titlesize": "medium",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": INK,
+    "grid.alpha": 0.25,
+    "grid.linewidth": 0.6,
+    "lines.linewidth": 1.8,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "legend.frameon": False,
+    "font.size": 10,
+    "savefig.dpi": 150,
+    "svg.hashsalt": "chainrule",  # the same picture is the same file
+}
+
+
+def colour(name: str) -> str:
+    """A function's colour, the same in every demo."""
+    return COLOURS.get(name) or CYCLE[zlib.crc32(name.encode()) % len(CYCLE)]
+
+
+class Demo(argparse.Namespace):
+    """The options of one run as attributes, and the ways to show something."""
+
+    name: str
+    seed: int
+    quick: bool
+    out: Path
+
+    def pick(self, full: Any, quick: Any) -> Any:
+        """The second under --quick, else the first."""
+        return quick if self.quick else full
+
+    def figure(self, rows: int = 1, columns: int = 1, size: tuple[float, float] | None = None, **options: Any) -> tuple[Figure, Any]:
+        """A figure in the house style and its Axes: one, or an array of them, as from `plt.subplots`."""
+        from matplotlib.figure import Figure
+
+        made = Figure(figsize=size or (4.5 * columns, 3.4 * rows), layout="constrained")
+        return made, made.subplots(rows, columns, **options)
+
+    def save(self, figure: Figure, name: str = "") -> None:
+        """Write NAME.png and NAME.svg, by default in the demo's own name, to the folder of --out."""
+        self.out.mkdir(parents=True, exist_ok=True)
+        path = self.out / (name or self.name)
+        figure.savefig(f"{path}.png")
+        figure.savefig(f"{path}.svg", metadata={"Date": None})
+        print(f"wrote {path}.png and {path.name}.svg")
+
+    def table(self, headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """Print rows in aligned columns; floats to four digits."""
+        from rich import box
+        from rich.console import Console
+        from rich.table import Table
+
+        made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        for i, header in enumerate(headers):
+            made.add_column(header, justify="right" if i else "left", no_wrap=True)
+        for row in rows:
+            made.add_row(*(f"{cell:.4g}" if isinstance(cell, (float, np.floating)) else str(cell) for cell in row))
+        console = Console(highlight=False, markup=False)
+        console.print(made, width=max(console.width, console.measure(made, options=console.options.update(width=1000)).maximum))
+
+
+def label_ends(axes: Axes, gap: float = 13) -> None:
+    """Write each line's label at its right end, in its colour; where labels would collide, `gap` points apart.
+
+    Call it last: it goes by the limits that the axes have by then.
+    """
+    axes.figure.draw_without_rendering()  # type: ignore[union-attr]
+    points = 72 / axes.figure.dpi
+    ends = []
+    for line in axes.get_lines():
+        x, y = np.asarray(line.get_xdata(), float), np.asarray(line.get_ydata(), float)
+        shown = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
+        if shown.size and not str(line.get_label()).startswith("_"):
+            end = (x[shown[-1]], y[shown[-1]])
+            ends.append((axes.transData.transform(end)[1] * points, end, line))
+    ends.sort(key=lambda entry: entry[0])
+    heights = spread([height for height, _, _ in ends], gap)
+    for (height, end, line), wanted in zip(ends, heights, strict=True):
+        offset = (6, wanted - height)
+        axes.annotate(
+            str(line.get_label()), end, offset, textcoords="offset points", va="center", color=line.get_color(), annotation_clip=False
+        )
+
+
+def spread(heights: Sequence[float], gap: float) -> list[float]:
+    """Ascending heights moved apart to at least `gap`, each cluster about its own middle."""
+    clusters: list[list[float]] = []  # (middle, how many)
+    for height in heights:
+        middle, count = height, 1.0
+        while clusters and middle - (count - 1) / 2 * gap < clusters[-1][0] + ((clusters[-1][1] - 1) / 2 + 1) * gap:
+            below, more = clusters.pop()
+            middle, count = (below * more + middle * count) / (more + count), more + count
+        clusters.append([middle, count])
+    return [middle + (i - (count - 1) / 2) * gap for middle, count in clusters for i in range(int(count))]
+
+
+def digits(seed: int = 0, test: int = 360) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """scikit-learn's 1797 handwritten digits, split by seed: x_train, y_train, x_test, y_test.
+
+    x is (n, 64), standardised with one mean and one deviation of all training pixels; y the digit, as int.
+    """
+    from sklearn.datasets import load_digits
+
+    x, y = load_digits(return_X_y=True)
+    order = np.random.default_rng(seed).permutation(len(x))
+    x, y = x[order], y[order]
+    mean, deviation = x[test:].mean(), x[test:].std()
+    x = (x - mean) / deviation
+    return x[test:], y[test:], x[:test], y[:test]
