@@ -40,6 +40,20 @@ class AnomalyError(FloatingPointError):
     """A NaN or an inf came up inside `detect_anomaly`."""
 
 
+class Spent(Primitive):
+    """In place of a node's primitive: its derivative is gone, and `why` tells how."""
+
+    def __init__(self, name: str, why: str):
+        super().__init__(name, lambda *args: None, ())
+        self.why = why
+
+    def pull(self, node: Value, g: Any) -> Iterator[tuple[Value, Any]]:  # type: ignore[override]
+        raise MutationError(f"{describe(node)}, the result of {self.name} at {location(node)}, {self.why}")
+
+
+FREED = Spent("an operation", "was freed by backward(retain_graph=False); run the forward pass again")
+
+
 # ── reading the graph ─────────────────────────────────────────────────────────
 
 
@@ -172,7 +186,7 @@ def backprop(
     *,
     inputs: Iterable[Value] | None = None,
     create_graph: bool = False,
-    retain_grads: bool = True,
+    retain_graph: bool = True,
 ) -> dict[Value, Any]:
     """Push the seed back from the root; return the gradient of every leaf that it reaches.
 
@@ -185,7 +199,8 @@ def backprop(
         inputs: differentiate with respect to these leaves only.  Nothing older than the oldest of
             them depends on any, so the pass does not go there.
         create_graph: record the pass; the gradients are then Values.
-        retain_grads: leave each interior node its gradient, to be read, drawn and explained.
+        retain_graph: keep the graph, and in each interior node its gradient, to be read, drawn and
+            explained; False frees each node as soon as it has passed its cotangent on.
     """
     oldest = -1 if inputs is None else min(map(age, inputs), default=0)
     if not root.requires_grad or root._id < oldest:
@@ -195,7 +210,7 @@ def backprop(
     found: dict[Value, Any] = {}
     try:
         root._grad = seed
-        _push(order, mark, oldest if older else -1, create_graph, retain_grads)
+        _push(order, mark, oldest if older else -1, create_graph, retain_graph)
     finally:
         for leaf, before in leaves.items():
             if leaf._grad is not mark:
@@ -207,7 +222,7 @@ def backprop(
 def _route(root: Value, mark: object, oldest: float) -> tuple[list[Value], dict[Value, Any], bool]:
     """Mark every node between the root and the leaves.
 
-    Returns the interior nodes, youngest first; the leaves with the gradients that they held; and
+    Returns the interior nodes, oldest first; the leaves with the gradients that they held; and
     whether a node older than `oldest` was met, and passed over.
     """
     order: list[Value] = []
@@ -230,34 +245,41 @@ def _route(root: Value, mark: object, oldest: float) -> tuple[list[Value], dict[
                 else:
                     order.append(operand)
                 operand._grad = mark
-    order.sort(key=age, reverse=True)
+    order.sort(key=age)
     return order, leaves, older
 
 
-def _push(order: list[Value], mark: object, oldest: float, create_graph: bool, retain_grads: bool) -> None:
+def _push(order: list[Value], mark: object, oldest: float, create_graph: bool, retain_graph: bool) -> None:
     """Let each node, youngest first, pass its cotangent on to its operands."""
     plain = not modes.active and not create_graph and oldest < 0
-    ours: set[Value] = set()  # the leaves whose gradient is an array that this pass made and nobody else holds
-    for node in order:
+    ours: set[Value] = set()  # nodes whose gradient so far is an array that this pass made and nobody else holds
+    while order:
+        node = order.pop()
+        ours.discard(node)
         g = node._grad
         if g is mark:  # no use of this node passed anything on
             node._grad = None
-            continue
-        if plain and type(g) is float and node._primitive.elementwise and node._params is None and _push_scalar(node, g, mark):
-            pass
-        else:
+        elif not (plain and type(g) is float and node._primitive.elementwise and node._params is None and _push_scalar(node, g, mark)):
             for operand, contribution in contributions(node, g, record=create_graph, oldest=oldest):
                 grad = operand._grad
+                if operand in ours:
+                    np.add(grad, contribution, out=grad)
+                    continue
+                fresh = type(contribution) is np.ndarray and contribution.base is None and contribution is not g
                 if grad is not mark:
-                    operand._grad = np.add(grad, contribution, out=grad) if operand in ours else grad + contribution
-                else:
+                    operand._grad = grad + contribution
+                    fresh = type(operand._grad) is np.ndarray
+                elif fresh or operand._primitive is not None or type(contribution) is not np.ndarray:
                     operand._grad = contribution
-                if operand._primitive is None and type(contribution) is np.ndarray and operand not in ours:
-                    if grad is mark and (contribution.base is not None or contribution is g):
-                        operand._grad = contribution.copy()
+                else:  # a leaf's gradient is the user's, and must not be a view of another's
+                    operand._grad = contribution.copy()
+                    fresh = True
+                if fresh:
                     ours.add(operand)
-        if not retain_grads:
-            node._grad = None
+            operand = contribution = grad = None  # large arrays: let them go before the next are made
+        if not retain_graph:
+            node._grad = node._x = node._y = node._params = None
+            node._primitive = FREED
         elif create_graph:
             node._grad = g._data  # a recorded gradient here would refer back to its own node
 

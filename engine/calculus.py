@@ -94,7 +94,7 @@ def _pull(output: Value, seed: Any, inputs: _Inputs, record: bool) -> list[Any]:
     """The gradient of every input leaf; zeros where the output does not depend on it."""
     if record and not isinstance(seed, Value):
         seed = Value(seed, requires_grad=False)
-    found = backprop(output, seed, inputs=inputs.leaves, create_graph=record, retain_grads=False) if output.requires_grad else {}
+    found = backprop(output, seed, inputs=inputs.leaves, create_graph=record) if output.requires_grad else {}
     return [found[leaf] if leaf in found else np.zeros_like(leaf._data) if leaf.ndim else leaf.dtype.type(0) for leaf in inputs.leaves]
 
 
@@ -245,7 +245,7 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
         pushed = np.zeros(output.shape)[()]
     else:
         seed = Value(1.0, requires_grad=False) if record else 1.0 if type(total._data) is float else total.dtype.type(1)
-        pushed = backprop(total, seed, inputs=[u], create_graph=record, retain_grads=False).get(u, np.zeros(output.shape)[()])
+        pushed = backprop(total, seed, inputs=[u], create_graph=record).get(u, np.zeros(output.shape)[()])
     return (output if record else output._data), _hand_over(pushed)
 
 

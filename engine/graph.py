@@ -68,6 +68,9 @@ class Graph:
         if isinstance(outputs, Mapping):
             given |= {value: str(name) for name, value in outputs.items()}
         values = reachable(roots)
+        for value in values:
+            if isinstance(value._grad, Value) and (name := value.label or given.get(value)):
+                given.setdefault(value._grad, f"∂/∂{name}")
         self.total = len(values)
         if limit is not None and len(values) > limit:
             values = values[-limit:]

@@ -215,6 +215,9 @@ class Value:
 
     @data.setter
     def data(self, new: Any) -> None:
+        if type(new) is float and type(self._data) is float and self._primitive is None:
+            self._data, self._id = new, _next_id()
+            return
         if new is not self._data:
             new = _own(new, None)
             if np.shape(new) != np.shape(self._data):
@@ -222,8 +225,10 @@ class Value:
             self._data = new
         if self._primitive is None:
             self._params = None if type(self._data) is not np.ndarray else _checksum(self._data)
-        elif not isinstance(self._primitive, _Overwritten):
-            self._primitive = _Overwritten(self._primitive)
+        elif not isinstance(self._primitive, backprop.Spent):
+            self._primitive = backprop.Spent(
+                self._primitive.name, "was assigned other data; run the forward pass again, or start from a new leaf"
+            )
         self._id = _next_id()  # younger than its users: that is how the backward pass notices
 
     @property
@@ -240,7 +245,7 @@ class Value:
 
     @grad.setter
     def grad(self, new: Any) -> None:
-        if new is None or isinstance(new, Value):
+        if new is None or new is self._grad or isinstance(new, Value):
             self._grad = new
             return
         if np.shape(new) not in ((), np.shape(self._data)):
@@ -324,16 +329,14 @@ class Value:
         gradient: Any = None,
         retain_graph: bool | None = None,
         create_graph: bool = False,
-        *,
-        retain_grads: bool = True,
     ) -> None:
         """Compute ∂self/∂v for every Value v that self depends on, into `v.grad`.
 
         Args:
             gradient: the cotangent to start from, in the shape of self; 1 for a scalar.
-            retain_graph: taken for PyTorch's sake; the graph always lives as long as its root.
+            retain_graph: False frees the graph during the pass and keeps the gradients of leaves only,
+                for training at size; by default everything stays, to be read, drawn and explained.
             create_graph: record the pass, so that the leaves' gradients are Values with a graph.
-            retain_grads: False keeps the gradients of leaves only, for training at size.
 
         Raises:
             ValueError: self is not a scalar and no gradient was given, or it has another shape.
@@ -354,7 +357,7 @@ class Value:
             seed = self._seed(seed)
         if create_graph:
             seed = gradient if isinstance(gradient, Value) else Value(seed, requires_grad=False)
-        for leaf, grad in backprop.backprop(self, seed, create_graph=create_graph, retain_grads=retain_grads).items():
+        for leaf, grad in backprop.backprop(self, seed, create_graph=create_graph, retain_graph=retain_graph is not False).items():
             leaf._grad = grad if leaf._grad is None else leaf._grad + grad
 
     def _seed(self, seed: Any) -> Any:
@@ -749,16 +752,3 @@ class _Handmade(Primitive):
             for operand, before in inputs.items():
                 operand._grad = before
         yield from ((o, grad) for o, grad in added.items() if grad is not None and o.requires_grad)
-
-
-class _Overwritten(Primitive):
-    """The operation of a result whose data was assigned: what made it no longer tells its derivative."""
-
-    def __init__(self, was: Primitive):
-        super().__init__(was.name, was.forward, was.vjps, symbol=was.symbol, variadic=was.variadic)
-
-    def pull(self, node: Value, g: Any) -> Iterator[tuple[Value, Any]]:  # type: ignore[override]
-        raise backprop.MutationError(
-            f"the data of {backprop.describe(node)}, the result of {self.name} at {backprop.location(node)}, "
-            "was assigned after it was computed; run the forward pass again, or start from a new leaf"
-        )
