@@ -21,10 +21,11 @@ import tempfile
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import graphviz
+import graphviz  # type: ignore[import-untyped]
 import numpy as np
 
 from . import formats
@@ -40,13 +41,14 @@ INK, MUTED, LINE = "#1c1c1e", "#63636a", "#8a8f98"
 FILL = {"input": "#d7e7f7", "parameter": "#d9efd6", "constant": "#e8e8eb", "interior": "#fafaf8", "output": "#ecdcf5"}
 EDGE = {"input": "#4a7fb5", "parameter": "#4f9a56", "constant": "#8e8e93", "interior": "#8a8f98", "output": "#8f5bb0"}
 OPERATION, HOT, STRANGE = "#56606d", (242, 153, 44), "#ff8a80"
+LEAVES = ("input", "parameter", "constant")
 FONT = "Helvetica,Arial,sans-serif"
 
 
 # ── the picture as a Digraph ──────────────────────────────────────────────────
 
 
-class Picture(graphviz.Digraph):
+class Picture(graphviz.Digraph):  # type: ignore[misc]
     """A `graphviz.Digraph` that needs no `dot` on the PATH, and whose files appear whole or not at all."""
 
     def pipe(
@@ -143,7 +145,7 @@ _ONE_AT_A_TIME = threading.Lock()  # the library has global state
 
 def _lay_out(source: str, format: str, engine: str) -> bytes:
     """What `engine -Tformat` would print, from the library in pygraphviz."""
-    import pygraphviz
+    import pygraphviz  # type: ignore[import-untyped]
 
     with _ONE_AT_A_TIME, _without_font_noise():
         try:
@@ -451,7 +453,8 @@ def _paint(scene: _Scene, format: str, rankdir: str, legend: bool) -> Picture:
         edge_attr={"fontname": FONT, "fontsize": "9", "color": LINE, "arrowsize": "0.7"},
     )
     frames: dict[str, graphviz.Digraph] = {"": picture}
-    for path in dict.fromkeys(p for path in (*scene.group_of.values(), *(s.group for s in scene.steps)) if path for p in _ancestry(path)):
+    framed = (*scene.group_of.values(), *(step.group for step in scene.steps))
+    for path in dict.fromkeys(part for whole in framed if whole for part in _ancestry(whole)):
         frames[path] = graphviz.Digraph(f"cluster_{len(frames)}", graph_attr=_frame_style(path))
 
     rows = _rows(scene, rankdir in ("LR", "RL"))
@@ -466,11 +469,13 @@ def _paint(scene: _Scene, format: str, rankdir: str, legend: bool) -> Picture:
             drawn.add(key)
             node = nodes[i]
             role = "interior" if _goes_on(node) and node.role == "input" else node.role
-            label = _reference(node, role) if away else _box(node, role, sizes[i], largest)
-            kind = "reference" if away else "value"
-            frames[scene.group_of.get(i, "") if not folded(i) else ""].node(
-                key, label=f"<{label}>", tooltip=_tooltip(node), **{"class": f"{kind} {role}"}
-            )
+            look = {"class": f"{'reference' if away else 'value'} {role}", "tooltip": _tooltip(node)}
+            if away:
+                look |= {"label": f"<{_font(node.name, bold=node.labelled)}>", "shape": "box", "margin": "0.08,0.03", "height": "0"}
+                look |= {"style": "rounded,filled,dashed", "color": EDGE[role], "fillcolor": FILL[role], "width": "0.2"}
+            else:
+                look["label"] = f"<{_box(node, role, sizes[i], largest)}>"
+            frames[scene.group_of.get(i, "") if not folded(i) else ""].node(key, **look)
             first.setdefault(row, key)
         return key
 
@@ -485,8 +490,9 @@ def _paint(scene: _Scene, format: str, rankdir: str, legend: bool) -> Picture:
         frame = frames[step.group or (scene.group_of.get(step.results[0], "") if step.results and step.kind != "fold" else "")]
         frame.node(step.key, label=f"<{_pill(step)}>", tooltip=_escape_tooltip(" ".join([step.title, *step.notes])), **{"class": step.kind})
         first.setdefault(row, step.key)
-        for source, (_, local) in zip(sources, step.arrows, strict=True):
-            picture.edge(source, step.key, **({} if local is None else {"label": f"<{_chip(number(local))}>"}))
+        for key, (source, local) in zip(sources, step.arrows, strict=True):
+            label = {} if local is None else {"label": f"<{_chip(number(local))}>"}
+            picture.edge(key, step.key, weight="1" if nodes[source].role in LEAVES else "4", **label)
         for result in step.results:
             picture.edge(step.key, box(result, row), arrowhead="none", penwidth="2", weight="4", **{"class": "result"})
     for i in scene.visible:
@@ -497,7 +503,7 @@ def _paint(scene: _Scene, format: str, rankdir: str, legend: bool) -> Picture:
     if len(first) > 1:
         starts = [first[row] for row in sorted(first)]
         with picture.subgraph(graph_attr={"rank": "same"}) as same:
-            for above, below in zip(starts, starts[1:], strict=False):
+            for above, below in pairwise(starts):
                 same.edge(above, below, style="invis")
     if legend:
         picture.attr(label=f"<{_legend(scene, largest, len(first) > 1)}>", labelloc="b", labeljust="l")
@@ -536,26 +542,33 @@ def _box(node: Node, role: str, size: float | None, largest: float) -> str:
         f'<TABLE BORDER="{2 if role == "output" else 1}" CELLBORDER="0" CELLSPACING="2" CELLPADDING="1" '
         f'STYLE="ROUNDED" COLOR="{EDGE[role]}" BGCOLOR="{FILL[role]}">'
     )
-    if node.value is None:
+    if _is_number(node):
         return f'{table}<TR><TD CELLPADDING="3">{_font(number(node.data))}</TD></TR></TABLE>'
     head = _font(node.name, bold=True) if node.labelled else _font(node.name, MUTED, 9)
     if shape := shape_of(node.data):
         head += "&#160;&#160;" + _font(shape, MUTED, 9)
     rows = [f'<TR><TD COLSPAN="2">{head}</TD></TR>']
     fill = f' BGCOLOR="{STRANGE}"' if not np.isfinite(node.data).all() else ""
-    rows.append(f'<TR><TD ALIGN="LEFT">{_font("value", MUTED, 9)}</TD><TD ALIGN="RIGHT"{fill}>{_font(summary(node.data))}</TD></TR>')
-    if node.value.requires_grad:
+    rows.append(f'<TR><TD ALIGN="LEFT">{_font("value", MUTED, 9)}</TD><TD ALIGN="RIGHT"{fill}>{_lines(node.data)}</TD></TR>')
+    if node.value is not None and node.value.requires_grad:
         fill = f' BGCOLOR="{_shade(size, largest)}"' if size is not None else ""
-        rows.append(f'<TR><TD ALIGN="LEFT">{_font("grad", MUTED, 9)}</TD><TD ALIGN="RIGHT"{fill}>{_font(summary(node.grad))}</TD></TR>')
+        rows.append(f'<TR><TD ALIGN="LEFT">{_font("grad", MUTED, 9)}</TD><TD ALIGN="RIGHT"{fill}>{_lines(node.grad)}</TD></TR>')
     return f"{table}{''.join(rows)}</TABLE>"
 
 
-def _reference(node: Node, role: str) -> str:
-    """A value that has its box in another row."""
-    return (
-        f'<TABLE BORDER="1" CELLBORDER="0" CELLSPACING="0" CELLPADDING="3" STYLE="ROUNDED,DASHED" COLOR="{EDGE[role]}" BGCOLOR="{FILL[role]}">'
-        f"<TR><TD>{_font(node.name, bold=node.labelled)}</TD></TR></TABLE>"
-    )
+def _is_number(node: Node) -> bool:
+    """Whether it is a bare number of the formula."""
+    return node.role == "constant" and not node.labelled and not np.ndim(node.data)
+
+
+def _lines(data: Any) -> str:
+    """The numbers of a value as the lines of its cell: a small matrix row by row, of others the mean below the range."""
+    if np.ndim(data) == 2 and 0 < np.size(data) <= formats.FEW:
+        lines = [_font(summary(row)) for row in data]
+    else:
+        span, _, mean = summary(data).partition(", mean ")
+        lines = [_font(span), _font(f"mean {mean}", MUTED, 9)] if mean else [_font(span)]
+    return lines[0] if len(lines) == 1 else "".join(f'{line}<BR ALIGN="RIGHT"/>' for line in lines)
 
 
 def _pill(step: _Step) -> str:
@@ -567,7 +580,8 @@ def _pill(step: _Step) -> str:
 
 
 def _chip(text: str) -> str:
-    return f'<TABLE BORDER="0" CELLBORDER="0" CELLPADDING="0" CELLSPACING="1" BGCOLOR="#f1f1f3"><TR><TD>{_font(text, INK, 9)}</TD></TR></TABLE>'
+    table = '<TABLE BORDER="0" CELLBORDER="0" CELLPADDING="0" CELLSPACING="1" BGCOLOR="#f1f1f3">'
+    return f"{table}<TR><TD>{_font(text, INK, 9)}</TD></TR></TABLE>"
 
 
 def _frame_style(path: str) -> dict[str, str]:
@@ -590,16 +604,16 @@ def _legend(scene: _Scene, largest: float, wrapped: bool) -> str:
         shades = "".join(
             swatch.format(_shade(part * largest, largest), LINE, _font(number(part * largest), INK, 9)) for part in (0, 0.01, 0.25, 1)
         )
-        lines.append(f"<TD>{_font('size of the gradient', INK, 9)}</TD>{shades}")
+        lines.append(f'<TD ALIGN="LEFT">{_font("size of the gradient", INK, 9)}</TD>{shades}')
     elif all(node.grad is None for node in nodes):
-        lines.append(f"<TD>{_font(f'grad {formats.NOTHING}: no backward pass yet', INK, 9)}</TD>")
+        lines.append(f'<TD ALIGN="LEFT">{_font(f"grad {formats.NOTHING}: no backward pass yet", INK, 9)}</TD>')
     if any(local is not None for step in scene.steps for _, local in step.arrows):
-        lines.append(f"<TD>{_font('number on an arrow: ∂result / ∂operand', INK, 9)}</TD>")
+        lines.append(f'<TD ALIGN="LEFT">{_font("number on an arrow: ∂result / ∂operand", INK, 9)}</TD>')
     if wrapped:
-        lines.append(f"<TD>{_font('dashed: a value from another row', INK, 9)}</TD>")
+        lines.append(f'<TD ALIGN="LEFT">{_font("dashed: a value from another row", INK, 9)}</TD>')
     hidden = scene.graph.total - sum(node.value is not None for node in scene.graph.nodes)
     if hidden:
-        lines.append(f"<TD>{_font(f'⋯ {hidden:,} more values beyond the depth', INK, 9)}</TD>")
+        lines.append(f'<TD ALIGN="LEFT">{_font(f"⋯ {hidden:,} more values beyond the depth", INK, 9)}</TD>')
     rows = "".join(
         f'<TR><TD ALIGN="LEFT"><TABLE BORDER="0" CELLBORDER="0" CELLSPACING="2" CELLPADDING="0"><TR>{line}</TR></TABLE></TD></TR>'
         for line in lines

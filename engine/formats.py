@@ -22,6 +22,7 @@ from .graph import Graph, Node
 __all__ = ["number", "summary", "to_json", "to_mermaid", "to_text"]
 
 NOTHING = "—"  # a gradient before any backward pass
+FEW = 6  # up to so many elements of an array are shown themselves
 
 
 # ── numbers in words ──────────────────────────────────────────────────────────
@@ -29,7 +30,7 @@ NOTHING = "—"  # a gradient before any backward pass
 
 def number(x: Any) -> str:
     """A scalar in four significant digits, always recognisable as a float: 2.0, 0.7071, -1.5, 1e+06."""
-    text = f"{float(x):.4g}"
+    text = f"{float(x) + 0.0:.4g}"  # adding 0 turns -0.0 into 0.0
     return text + ".0" if text.lstrip("-").isdigit() else text
 
 
@@ -43,7 +44,7 @@ def summary(data: Any) -> str:
     if not np.ndim(data):
         return number(data)
     flat = np.ravel(data)
-    if flat.size <= 6:
+    if flat.size <= FEW:
         return _nested(data)
     finite = flat[np.isfinite(flat)].astype(np.float64)
     strange = [f"{count} {word}" for word, count in (("nan", np.isnan(flat).sum()), ("inf", np.isinf(flat).sum())) if count]
@@ -231,7 +232,7 @@ def parameters(node: Node) -> list[str]:
 
 
 def _parameter(value: Any) -> str:
-    if isinstance(value, np.ndarray) and value.size > 6:
+    if isinstance(value, np.ndarray) and value.size > FEW:
         return f"array of shape {value.shape}"
     if isinstance(value, slice):
         return ":".join("" if part is None else str(part) for part in ((value.start, value.stop) + ((value.step,) if value.step else ())))
