@@ -338,7 +338,7 @@ class _Scene:
                 continue
             if fold not in done:
                 done[fold] = _Step(
-                    f"fold{len(done)}", "fold", fold, _contents([nodes[i] for i in folds[fold]]), [], [], _parent(fold, self.groups)
+                    f"fold{len(done)}", "fold", fold, _contents([nodes[i] for i in folds[fold]]), [], [], self.frame_of(fold)
                 )
                 self.steps.append(done[fold])
             step = done[fold]
@@ -353,11 +353,27 @@ class _Scene:
                 ):
                     step.arrows.append(known)
 
+    def frame_of(self, path: str) -> str:
+        """The group that a group lies in: "a.b" for "a.b.c", or "a" if there is no group "a.b"; "" for an outermost one."""
+        while path:
+            path = path.rpartition(".")[0]
+            if path in self.groups:
+                return path
+        return ""
+
+    def frames_around(self, path: str) -> list[str]:
+        """A group and those that it lies in, the innermost first."""
+        found = []
+        while path:
+            found.append(path)
+            path = self.frame_of(path)
+        return found
+
     def _folds(self, users: list[list[int]]) -> dict[str, list[int]]:
         """Name -> the indices of the nodes folded under it."""
         nodes = self.graph.nodes
         if self.collapse is True:
-            wanted = list(dict.fromkeys(path.split(".")[0] for path in self.groups))
+            wanted = [path for path in self.groups if not self.frame_of(path)]
         else:
             wanted = [self.collapse] if isinstance(self.collapse, str) else list(self.collapse or ())
         folds: dict[str, list[int]] = {}
@@ -367,7 +383,7 @@ class _Scene:
                 heads = [n.index for n in nodes if n.name == name and n.edges]
                 if not heads:
                     known = [
-                        *dict.fromkeys(p for path in self.groups for p in _ancestry(path)),
+                        *self.groups,
                         *(n.name for n in nodes if n.labelled and n.edges),
                     ]
                     raise ValueError(
@@ -393,16 +409,6 @@ def _contents(members: list[Node]) -> list[str]:
     numbers = sum(int(np.size(node.data)) for node in members if node.role == "parameter")
     counted = ((numbers, "parameter"), (operations, "operation"))
     return [f"{count:,} {word}{'s' * (count != 1)}" for count, word in counted if count]
-
-
-def _ancestry(path: str) -> list[str]:
-    """ "a.b.c" -> ["a", "a.b", "a.b.c"]"""
-    parts = path.split(".")
-    return [".".join(parts[: i + 1]) for i in range(len(parts))]
-
-
-def _parent(name: str, groups: Mapping[str, Any]) -> str:
-    return name.rpartition(".")[0] if any(path == name or path.startswith(name + ".") for path in groups) else ""
 
 
 def _rows(scene: _Scene, sideways: bool) -> dict[int, int]:
@@ -454,8 +460,8 @@ def _paint(scene: _Scene, format: str, rankdir: str, legend: bool) -> Picture:
     )
     frames: dict[str, graphviz.Digraph] = {"": picture}
     framed = (*scene.group_of.values(), *(step.group for step in scene.steps))
-    for path in dict.fromkeys(part for whole in framed if whole for part in _ancestry(whole)):
-        frames[path] = graphviz.Digraph(f"cluster_{len(frames)}", graph_attr=_frame_style(path))
+    for path in sorted({part for whole in framed for part in scene.frames_around(whole)}):  # an outer one before what it holds
+        frames[path] = graphviz.Digraph(f"cluster_{len(frames)}", graph_attr=_frame_style(path[len(scene.frame_of(path)) :].lstrip(".")))
 
     rows = _rows(scene, rankdir in ("LR", "RL"))
     first: dict[int, str] = {}  # row -> the node that it starts with
@@ -497,9 +503,9 @@ def _paint(scene: _Scene, format: str, rankdir: str, legend: bool) -> Picture:
             picture.edge(step.key, box(result, row), arrowhead="none", penwidth="2", weight="4", **{"class": "result"})
     for i in scene.visible:
         box(i, rows[i])
-    for path in sorted(frames, key=lambda path: -path.count(".")):
+    for path in sorted(frames, reverse=True):  # an inner frame is complete before it enters the outer one
         if path:
-            frames[path.rpartition(".")[0]].subgraph(frames[path])
+            frames[scene.frame_of(path)].subgraph(frames[path])
     if len(first) > 1:
         starts = [first[row] for row in sorted(first)]
         with picture.subgraph(graph_attr={"rank": "same"}) as same:
@@ -572,7 +578,7 @@ def _lines(data: Any) -> str:
 
 
 def _pill(step: _Step) -> str:
-    notes = "".join(f"<TR><TD>{_font(note, '#e2e6eb', 8)}</TD></TR>" for note in step.notes)
+    notes = "".join(f"<TR><TD>&#160;{_font(note, '#e2e6eb', 8)}&#160;</TD></TR>" for note in step.notes)
     return (
         f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="2" STYLE="ROUNDED" BGCOLOR="{OPERATION}">'
         f"<TR><TD>&#160;{_font(step.title, '#ffffff', 12, bold=True)}&#160;</TD></TR>{notes}</TABLE>"
@@ -584,9 +590,9 @@ def _chip(text: str) -> str:
     return f"{table}<TR><TD>{_font(text, INK, 9)}</TD></TR></TABLE>"
 
 
-def _frame_style(path: str) -> dict[str, str]:
+def _frame_style(name: str) -> dict[str, str]:
     return {
-        "label": f"<{_font(path.rpartition('.')[2], '#8a8f98', 11, bold=True)}>",
+        "label": f"<{_font(name, '#8a8f98', 11, bold=True)}>",
         "style": "rounded",
         "color": LINE,
         "labeljust": "l",
@@ -618,7 +624,10 @@ def _legend(scene: _Scene, largest: float, wrapped: bool) -> str:
         f'<TR><TD ALIGN="LEFT"><TABLE BORDER="0" CELLBORDER="0" CELLSPACING="2" CELLPADDING="0"><TR>{line}</TR></TABLE></TD></TR>'
         for line in lines
     )
-    return f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0" BGCOLOR="#fafafa" STYLE="ROUNDED">{rows}</TABLE>'
+    panel = f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="1" BGCOLOR="#fafafa">{rows}</TABLE>'
+    return (
+        f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0"><TR><TD HEIGHT="10"></TD></TR><TR><TD>{panel}</TD></TR></TABLE>'
+    )
 
 
 def _tooltip(node: Node) -> str:
