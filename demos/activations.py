@@ -1,0 +1,131 @@
+"""What does each activation function do to a number, and what does its derivative let through?
+
+Draws any functions of the engine, or expressions in x, each with its derivative (dashed).  Where a
+function has a kink at 0, its two one-sided derivatives differ, and the derivative at 0 itself is a
+convention: the filled dot shows what the rule says, the open ones the two sides.
+
+    python -m demos activations --functions relu,sigmoid,tanh
+    python -m demos activations --functions "x * sigmoid(1.702 * x)" gelu --range -3 3
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from demos._common import INK, colour, label_ends
+from engine import Value
+from engine.expression import ExpressionError, parse
+
+NINE = "relu,leaky_relu,hardtanh,sigmoid,tanh,softplus,elu,gelu,silu"
+
+
+class AtZero(NamedTuple):
+    """The derivative at 0 by the rule, and a hair's breadth to both sides of it."""
+
+    left: float
+    rule: float
+    right: float
+
+    @property
+    def kink(self) -> bool:
+        return abs(self.left - self.right) > 1e-6
+
+    def __str__(self) -> str:
+        return f"{self.rule:.3g} by convention ({self.left:.3g} | {self.right:.3g})" if self.kink else f"{self.rule:.3g}"
+
+
+def sample(function: Callable, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The function's values and its derivatives at the points x, (n,) each: one pass for all points."""
+    points = Value(x)
+    out = function(points)
+    with np.errstate(all="ignore"):
+        out.backward(np.ones(out.shape))
+    return out.data, np.where(np.isnan(out.data), np.nan, points.grad)  # outside of its domain neither is drawn
+
+
+def at_zero(function: Callable) -> AtZero:
+    """The derivative in the three places, where a kink would show."""
+    return AtZero(*(float(slope) for slope in sample(function, np.array([-1e-9, 0.0, 1e-9]))[1]))
+
+
+def read(items: list[str]) -> dict[str, Callable]:
+    """The functions by their names; an item is a list of names, as in relu,tanh, or an expression in x."""
+    functions = {}
+    for item in items:
+        names = item.split(",")
+        for text in names if all(name.strip().isidentifier() for name in names) else [item]:
+            text = text.strip()
+            try:
+                expression = parse(f"{text}(x)" if text.isidentifier() and text != "x" else text)
+                function = functions[text] = lambda x, expression=expression: expression.evaluate({"x": x})
+                together, *alone = (np.asarray(function(x)) for x in (np.array([0.5, 2.0]), 0.5, 2.0))
+            except ExpressionError as error:
+                raise SystemExit(f"{text}: {error}") from None
+            if together.shape != (2,) or not np.allclose(together, alone, equal_nan=True):
+                raise SystemExit(f"{text}: a curve needs one number for each x, element by element")
+    return functions
+
+
+def draw(axes, name: str, function: Callable, low: float, high: float) -> None:
+    """One panel: the function as a line, its derivative dashed and broken where it jumps, the rule at 0."""
+    x = np.linspace(low, high, 1000)  # an even number: 0 itself is not among them
+    y, slope = sample(function, x)
+    seen = slope[np.isfinite(slope)]
+    jumps = np.flatnonzero(np.abs(np.diff(slope)) > 0.3 * np.ptp(seen)) + 1 if seen.size else []
+    mine, short = colour(name), name if name.isidentifier() else "f"
+    axes.axhline(0.0, color=INK, lw=0.8)
+    axes.axvline(0.0, color=INK, lw=0.8)
+    axes.plot(x, y, color=mine, lw=2.4, label=short)
+    axes.plot(np.insert(x, jumps, np.nan), np.insert(slope, jumps, np.nan), color=mine, lw=1.5, ls=(0, (4, 2)), label=f"{short}′")
+    zero = at_zero(function)
+    if zero.kink:
+        axes.plot([0, 0], [zero.left, zero.right], "o", mfc="none", mec=mine, ms=7)
+    axes.plot(0, zero.rule, "o", color=mine, ms=7)
+    both = np.concatenate([y, slope])
+    both = both[np.isfinite(both)]
+    if both.size:  # a pole shall not flatten the rest
+        bottom, top = np.percentile(both, [3, 97])
+        reach = top - bottom + 0.5
+        axes.set_ylim(max(both.min(), bottom - reach) - 0.05 * reach, min(both.max(), top + reach) + 0.05 * reach)
+    axes.set(xlabel="x", xlim=(low, high), title="" if short == name else f"f(x) = {name}\n")
+    axes.set_title(axes.get_title() + f"{short}′(0) = {zero.rule:.3g}" + " by convention" * zero.kink, color=mine)
+    label_ends(axes)
+
+
+def add_arguments(parser) -> None:
+    parser.add_argument("--functions", nargs="+", metavar="F", help=f"names, or expressions in x (default {NINE})")
+    parser.add_argument("--range", nargs=2, type=float, default=(-4.0, 4.0), metavar=("LOW", "HIGH"), help="the x to draw (default -4 4)")
+
+
+def run(demo) -> str:
+    functions = read(demo.functions or [demo.pick(NINE, "relu,sigmoid,tanh")])
+    low, high = demo.range
+    if not low < high:
+        raise SystemExit(f"--range needs LOW < HIGH, not {low:g} {high:g}")
+
+    points = np.linspace(low, high, 9)
+    rows = []
+    for name, function in functions.items():
+        y, slope = sample(function, points)
+        rows += [[name, *(f"{value:.3g}" for value in y)], [f"{name}′", *(f"{value:.3g}" for value in slope)]]
+    demo.table(["x =", *(f"{x:.4g}" for x in points)], rows)
+    zeros = {name: at_zero(function) for name, function in functions.items()}
+    demo.table(["function", "derivative at 0 (left | right)"], [[name, zero] for name, zero in zeros.items()])
+
+    columns = min(3, len(functions))
+    lines = -(-len(functions) // columns)
+    figure, axes = demo.figure(lines, columns, size=(3.8 * columns, 2.9 * lines), squeeze=False)
+    for panel in axes.flat[len(functions) :]:
+        panel.remove()
+    for panel, (name, function) in zip(axes.flat, functions.items(), strict=False):
+        draw(panel, name, function, low, high)
+    demo.save(figure)
+
+    through = ", ".join(f"{name} {sample(function, np.array([high]))[1][0]:.2g}" for name, function in functions.items())
+    kinks = ", ".join(f"{name} {zero.rule:.2g}" for name, zero in zeros.items() if zero.kink)
+    return (
+        f"Of a gradient that comes back at x = {high:g}, this part passes: {through}.\nThe rule's choice at a kink in 0: {kinks or 'none'}."
+    )
