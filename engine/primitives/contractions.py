@@ -22,7 +22,7 @@ def _matmul_left(g: Any, x: Any, y: Any) -> Any:
 
 def _matmul_right(g: Any, x: Any, y: Any) -> Any:
     if x.ndim == 1:
-        return np.expand_dims(x, -1) * (g if y.ndim == 1 else np.expand_dims(g, -2))
+        return x * g if y.ndim == 1 else np.expand_dims(x, -1) * np.expand_dims(g, -2)
     if y.ndim == 1:
         return np.squeeze(x.mT @ np.expand_dims(g, -1), -1)
     if y.ndim == 2 and x.ndim > 2:  # one product over the whole batch, instead of one each and their sum
