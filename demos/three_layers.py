@@ -103,7 +103,10 @@ def run(demo) -> str:
     right.grid(visible=False)
     demo.save(figure)
 
-    answer = sigmoid(sigmoid(situation @ inner) @ outer).item()
+    answers = sigmoid(sigmoid(situation @ inner) @ outer).item(), network.think(situation)[1].item()
     shown = ", ".join(f"{number:g}" for number in situation[0])
     same = "Yes, to the last digit" if gap == weights_gap == 0.0 else f"Nearly: the gradients differ by up to {gap:g}"
-    return f"{same}, for {rounds:,} rounds (error {errors[-1, 0]:.2g}).  To the new situation [{shown}] both answer {answer:.4f}."
+    return (
+        f"{same}, for {rounds:,} rounds, down to an error of {errors[-1, 0]:.2g}.\n"
+        f"To the new situation [{shown}] the engine's network answers {answers[0]:.4f}, the one by hand {answers[1]:.4f}."
+    )

@@ -1,0 +1,124 @@
+"""Which gradients do the classic mistakes in writing backprop give, and on how small a graph?
+
+Four wrong passes, each a line away from the right one and each on the smallest graph that betrays
+it.  They all use the engine's own local step, `contributions(node, g)`, which is right: the mistake
+is in what they do with its result.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+
+from demos._common import BLUE, INK, RIGHT, WRONG
+from engine import Value
+from engine.backprop import contributions, reachable
+
+
+def named(name: str, value: Value) -> Value:
+    value.label = name
+    return value
+
+
+def overwrite(root: Value) -> None:
+    """Of all the uses of a value only one counts, the last to be visited."""
+    root.grad = 1.0
+    for node in reversed(reachable([root])):
+        if not node.is_leaf:
+            for operand, contribution in contributions(node, node.grad):
+                operand.grad = contribution  # right: operand.grad + contribution
+
+
+def disorder(root: Value) -> None:
+    """A node passes its gradient on when it is first met, while a part of it is still on its way."""
+    root.grad = 1.0
+    queue, met = deque([root]), {root}
+    while queue:
+        node = queue.popleft()  # right: the youngest that waits, whose gradient is complete
+        for operand, contribution in contributions(node, node.grad):
+            operand.grad = operand.grad + contribution
+            if operand not in met and not operand.is_leaf:
+                met.add(operand)
+                queue.append(operand)
+
+
+def leftovers(root: Value) -> None:
+    """Two rounds of training, and nothing set to zero between them: the second adds to the first."""
+    root.backward()
+    root.backward()  # right: a.grad = 0.0 before it
+
+
+def stretched(root: Value) -> None:
+    """The factor a was stretched over the array x; its rule's g · x goes to it unsummed, in the wrong shape."""
+    root.backward()
+    product = root.operands[0]
+    x, a = product.operands
+    a._grad = product.grad * x.data  # right: np.sum(product.grad * x.data)
+
+
+def two_paths(a: Value) -> Value:
+    b = named("b", 2 * a)
+    return named("b + 3b", b + named("3b", 3 * b))
+
+
+def broadcast(a: Value) -> Value:
+    x = Value([1.0, 2.0, 4.0], label="x", requires_grad=False)
+    return named("sum", named("x · a", x * a).sum())
+
+
+MISTAKES = {
+    "= instead of +=": (overwrite, lambda a: named("a + a", a + a), "a + a"),
+    "no topological order": (disorder, two_paths, "b + 3b,  where b = 2a"),
+    "gradients not zeroed": (leftovers, lambda a: named("2a", 2 * a), "2a,  passed twice"),
+    "broadcasting not undone": (stretched, broadcast, "sum(x · a),  where x = [1 2 4]"),
+}
+
+
+def show(gradient) -> str:
+    """A gradient in few characters: 2, or [1 2 4]."""
+    return np.array2string(np.asarray(gradient), formatter={"float": lambda x: f"{x:g}"})
+
+
+def draw(axes, title: str, right: Value, wrong: Value) -> None:
+    """The graph in a row, the oldest value first, an arc for every use; below each value its two gradients."""
+    axes.set(xlim=(-0.75, 3.5), ylim=(-1.15, 1.0))
+    axes.set_title(title)
+    axes.axis("off")
+    nodes, twins = reachable([right]), reachable([wrong])
+    step = 3 / (len(nodes) - 1)
+    at = {node: i * step for i, node in enumerate(nodes)}
+    for node in nodes:
+        uses = [operand for operand in node.operands if isinstance(operand, Value)]
+        for i, operand in enumerate(uses):
+            twice = len(set(uses)) < len(uses)
+            bend = (-0.3, 0.3)[i] if twice else 0.0 if at[node] - at[operand] < 1.5 * step else -0.5
+            arrow = {"arrowstyle": "-|>", "shrinkA": 20, "shrinkB": 20, "color": INK, "lw": 1.3, "connectionstyle": f"arc3,rad={bend}"}
+            axes.annotate("", (at[node], 0), (at[operand], 0), arrowprops=arrow)
+    for node, twin in zip(nodes, twins, strict=True):
+        axes.plot(at[node], 0, "o", ms=34, color=BLUE if node.is_leaf else INK)
+        axes.text(at[node], 0, node.label, ha="center", va="center", color="white", weight="bold", size=8)
+        if node.requires_grad:
+            axes.text(at[node], -0.62, show(node.grad), ha="center", color=RIGHT)
+            if show(twin.grad) != show(node.grad):
+                axes.text(at[node], -0.92, show(twin.grad), ha="center", color=WRONG, weight="bold")
+    axes.text(-0.75, -0.62, "right", color=RIGHT)
+    axes.text(-0.75, -0.92, "wrong", color=WRONG)
+
+
+def run(demo) -> str:
+    figure, panels = demo.figure(2, 2, size=(9.5, 5.2))
+    rows, told = [], []
+    for axes, (mistake, (wrong_pass, build, formula)) in zip(panels.flat, MISTAKES.items(), strict=True):
+        a, twin = Value(3.0, label="a"), Value(3.0, label="a")
+        right, wrong = build(a), build(twin)
+        right.backward()
+        wrong_pass(wrong)
+        rows.append([mistake, formula.partition(",")[0], show(a.grad), show(twin.grad)])
+        told.append(f"{mistake}: {show(twin.grad)} where {show(a.grad)} is right")
+        draw(axes, f"{mistake}:  {formula}", right, wrong)
+    for mistake, (wrong_pass, _, _) in MISTAKES.items():
+        print(f"{mistake}\n    {wrong_pass.__doc__}")
+    demo.table(["mistake", "the smallest graph", "right", "wrong"], rows)
+    demo.save(figure)
+    return "The gradient of a, on graphs of two to four values:\n  " + "\n  ".join(told)
