@@ -497,7 +497,7 @@ def _gradients(params: list[Value]) -> list[tuple[int, Value, Any]]:
     found = []
     for i, p in enumerate(params):
         if p.has_grad:
-            g = p.grad.data if isinstance(p.grad, Value) else p.grad  # a Value after backward(create_graph=True)
+            g = p.grad.detach().data if isinstance(p.grad, Value) else p.grad  # a Value after backward(create_graph=True)
             if not (math.isfinite(g) if type(g) is float else np.isfinite(g).all()):
                 kind = "NaN" if np.isnan(g).any() else "inf"
                 raise FloatingPointError(
