@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from unicodedata import category
 
 import graphviz  # type: ignore[import-untyped]
 import numpy as np
@@ -178,7 +179,7 @@ def write_atomically(path: str | os.PathLike[str], data: str | bytes) -> None:
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data.encode() if isinstance(data, str) else data)
+            file.write(data.encode(errors="replace") if isinstance(data, str) else data)
         umask = os.umask(0)
         os.umask(umask)
         os.chmod(temporary, 0o666 & ~umask)
@@ -478,7 +479,7 @@ def _paint(scene: _Scene, format: str, rankdir: str, legend: bool) -> Picture:
             look = {"class": f"{'reference' if away else 'value'} {role}", "tooltip": _tooltip(node)}
             if away:
                 look |= {"label": f"<{_font(node.name, bold=node.labelled)}>", "shape": "box", "margin": "0.08,0.03", "height": "0"}
-                look |= {"style": "rounded,filled,dashed", "color": EDGE[role], "fillcolor": FILL[role], "width": "0.2"}
+                look |= {"style": "rounded,filled,dashed", "color": MUTED, "penwidth": "1.2", "fillcolor": FILL[role], "width": "0.2"}
             else:
                 look["label"] = f"<{_box(node, role, sizes[i], largest)}>"
             frames[scene.group_of.get(i, "") if not folded(i) else ""].node(key, **look)
@@ -533,9 +534,15 @@ def _shade(size: float | None, largest: float) -> str:
 
 
 def _text(text: str) -> str:
-    """Text inside an HTML-like label, as written: spaces kept, control characters shown as �."""
-    shown = "".join(c if c.isprintable() or c == "\n" else "�" for c in text)
-    return html.escape(shown).replace(" ", "&#160;").replace("\n", "<BR/>")
+    """Text inside an HTML-like label, as written."""
+    escaped = re.sub(r"\\([NGETHL])", r"\\<FONT>\1</FONT>", html.escape(_visible(text)))  # Graphviz would read \\N as the node's name
+    return re.sub(r"^ | $|(?<= ) ", "&#160;", escaped, flags=re.MULTILINE).replace("\n", "<BR/>")
+
+
+def _visible(text: str) -> str:
+    """Text that XML can hold: tabs as spaces, other control characters and halves of characters as �."""
+    text = text.replace("\t", "    ")
+    return "".join("�" if c != "\n" and category(c) in ("Cc", "Cs", "Cn") else c for c in text)
 
 
 def _font(text: str, color: str = INK, size: int = 11, bold: bool = False) -> str:
@@ -580,7 +587,7 @@ def _lines(data: Any) -> str:
 def _pill(step: _Step) -> str:
     notes = "".join(f"<TR><TD>&#160;{_font(note, '#e2e6eb', 8)}&#160;</TD></TR>" for note in step.notes)
     return (
-        f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="2" STYLE="ROUNDED" BGCOLOR="{OPERATION}">'
+        f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="{3 if step.notes else 2}" STYLE="ROUNDED" BGCOLOR="{OPERATION}">'
         f"<TR><TD>&#160;{_font(step.title, '#ffffff', 12, bold=True)}&#160;</TD></TR>{notes}</TABLE>"
     )
 
@@ -638,5 +645,5 @@ def _tooltip(node: Node) -> str:
 
 
 def _escape_tooltip(text: str) -> str:
-    shown = re.sub(r"\s", " ", "".join(c if c.isprintable() else "�" for c in text))
-    return graphviz.escape(html.escape(shown))
+    """Text of a tooltip: Graphviz reads a backslash there as its own escape, twice over, so a look-alike stands in."""
+    return html.escape(_visible(text.replace("\n", " "))).replace("\\", "⧵")
