@@ -1,0 +1,25 @@
+"""What every test runs under."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import settings
+
+from engine.primitives import COMPOSITES, DISPATCH, TABLE
+
+# A machine under load is slow, not wrong: no deadline.  A failure prints how to repeat it.
+settings.register_profile("chainrule", deadline=None, print_blob=True)
+settings.load_profile("chainrule")
+
+
+@pytest.fixture(autouse=True)
+def _table_as_it_was() -> Iterator[None]:
+    """A test may enter primitives; the next one meets the table without them."""
+    before = [(table, dict(table)) for table in (TABLE, COMPOSITES, DISPATCH)]
+    yield
+    for table, entries in before:
+        if table != entries:
+            table.clear()
+            table.update(entries)
