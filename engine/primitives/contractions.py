@@ -26,7 +26,8 @@ def _matmul_right(g: Any, x: Any, y: Any) -> Any:
     if y.ndim == 1:
         return np.squeeze(x.mT @ np.expand_dims(g, -1), -1)
     if y.ndim == 2 and x.ndim > 2:  # one product over the whole batch, instead of one each and their sum
-        return np.reshape(x, (-1, x.shape[-1])).T @ np.reshape(g, (-1, g.shape[-1]))
+        rows = math.prod(x.shape[:-1])  # spelled out: -1 has no answer where the other axis is empty
+        return np.reshape(x, (rows, x.shape[-1])).T @ np.reshape(g, (rows, g.shape[-1]))
     return x.mT @ g
 
 

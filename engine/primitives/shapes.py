@@ -235,7 +235,7 @@ _ROWS = np.array([2, 0, 2])
 
 getitem: Primitive = primitive(
     "getitem",
-    lambda x, index: x[index],
+    lambda x, index: np.asarray(x)[index],
     lambda g, out, x, index: scatter(g, shape=np.shape(x), index=index),
     symbol="[ ]",
     cases=[
@@ -267,7 +267,7 @@ def flip(x: Any, axis: int | tuple[int, ...] | None = None) -> Any:
     """x with the order along an axis reversed, along all axes by default."""
     ndim = np.ndim(x)
     axes = range(ndim) if axis is None else [a % ndim for a in np.atleast_1d(axis)]
-    return x[tuple(slice(None, None, -1) if a in axes else slice(None) for a in range(ndim))]
+    return x[tuple(slice(None, None, -1) if a in axes else slice(None) for a in range(ndim))] if ndim else x
 
 
 @composite(np.take)
@@ -336,7 +336,7 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float =
         padded = scatter(x, shape=shape, index=inside)
         if constant_values == 0:
             return padded
-        border = np.full(shape, float(constant_values))
+        border = np.full(shape, float(constant_values), np.result_type(x))
         border[inside] = 0.0
         return padded + border
     if mode not in ("edge", "reflect", "symmetric", "wrap"):
