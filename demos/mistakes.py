@@ -1,8 +1,7 @@
 """Which gradients do the classic mistakes in writing backprop give, and on how small a graph?
 
 Four wrong passes, each a line away from the right one and each on the smallest graph that betrays
-it.  They all use the engine's own local step, `contributions(node, g)`, which is right: the mistake
-is in what they do with its result.
+it.  The local derivatives are the engine's own and right; the mistake is in what is done with them.
 """
 
 from __future__ import annotations
