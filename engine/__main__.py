@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from . import __version__
-from .expression import CONSTANTS, Expression, ExpressionError, functions, parse
+from .expression import CONSTANTS, Expression, ExpressionError, parse
 from .primitives import COMPOSITES, TABLE
 from .value import Value
 
@@ -61,13 +61,14 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     names = textwrap.fill(", ".join(sorted(TABLE.keys() | COMPOSITES.keys())), 78, initial_indent="    ", subsequent_indent="    ")
     parser = _Parser(
         prog="chainrule",
+        usage="chainrule [options] EXPRESSION NAME=VALUE ...",
         description="Compute an expression, and its gradient by backpropagation: every step in a table, and the graph as a picture.",
         epilog=EXAMPLES + names,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("words", nargs="*", metavar="EXPRESSION NAME=VALUE", help="the expression in quotes, and a value for each of its "
-                        "variables: x=2, x=[[1,2],[3,4]], x=pi/4, x=@data.csv (commas; with or without a header line), x=@data.npy")  # fmt: skip
+    values = "x=2, x=[[1,2],[3,4]], x=pi/4, x=@data.csv (commas; with or without a header line), x=@data.npy"
+    parser.add_argument("words", nargs="*", metavar="WORD", help=f"the expression, in quotes, and a value for each variable: {values}")
     parser.add_argument("--wrt", metavar="NAMES", help="differentiate with respect to these variables only: --wrt w,b")
     parser.add_argument("--sum", action="store_true", help="differentiate the sum of a result that is an array")
     parser.add_argument("--explain", action="store_true", help="tell each backward step in words and numbers")
@@ -247,7 +248,11 @@ def show(console: Console, title: str, graph: Graph) -> None:
     """The forward pass, the backward pass, and the gradients of what was given."""
     from rich.text import Text
 
-    from .explanation import figure, operation
+    from .explanation import derivative, figure, numbers, operation
+    from .formats import summary
+
+    def brief(data: Any) -> Text:
+        return Text(summary(data).partition(", mean")[0] if np.ndim(data) else figure(data))
 
     nodes = [node for node in graph.nodes if node.labelled or node.op or np.ndim(node.data)]
     hidden = len(nodes) - ROWS
@@ -258,25 +263,36 @@ def show(console: Console, title: str, graph: Graph) -> None:
     for node in nodes[-ROWS:]:
         forward.add_row(_name(node), Text(operation(graph, node)), Text(figure(node.data)))
     console.print(forward)
+    for node in nodes:
+        if not np.all(np.isfinite(node.data)):
+            made = f"{node.name} = {operation(graph, node)}" if node.op else node.name
+            console.print(Text(f"{made} is the first value that is not finite.", style="red"))
+            break
+    console.print()
 
     backward = _table("Backward pass", "node", "gradient", "passes to", "local derivative", "contribution")
     for node in reversed(nodes[-ROWS:]):
-        lead = [_name(node), Text(figure(node.grad))]
-        for edge in node.edges:
+        lead = [_name(node), brief(node.grad)]
+        for argnum, edge in enumerate(node.edges):
             if edge.contribution is not None:
-                local = "tensor" if edge.local is None else figure(edge.local)
-                backward.add_row(*lead, Text(graph.nodes[edge.source].name), Text(local), Text(figure(edge.contribution)))
+                source = graph.nodes[edge.source]
+                _, local = derivative(graph, node, argnum)
+                told = Text(f"{np.size(node.data)} × {np.size(source.data)} matrix") if local is None else brief(local)
+                backward.add_row(*lead, Text(source.name), told, brief(edge.contribution))
                 lead = [Text(""), Text("")]
-    console.print(backward)
+    if backward.row_count:
+        console.print(backward)
+        console.print()
     if hidden > 0:
         console.print(Text(f"{hidden} older values are not shown; --json lists all.\n"))
 
     root = graph.nodes[graph.outputs[0]].name
-    gradients = _table("Gradients", "variable", "value", "gradient")
+    gradients = _table("Gradients", "", "")
     for node in graph.nodes:
         if not node.op and node.grad is not None:
-            gradients.add_row(Text(f"∂{root}/∂{node.name}"), Text(figure(node.data)), Text(figure(node.grad), style="bold"))
+            gradients.add_row(Text(f"∂{root}/∂{node.name}"), Text(numbers(node.grad), style="bold"))
     console.print(gradients)
+    console.print()
 
 
 def _name(node: Any) -> Any:
@@ -289,7 +305,10 @@ def _table(title: str, *columns: str) -> Any:
     from rich import box
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
+    table = Table(
+        title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="dim"
+    )
+    table.show_header = any(columns)
     for column in columns:
         table.add_column(column, overflow="fold")
     return table
@@ -345,8 +364,10 @@ def run(argv: Sequence[str]) -> int:
 
         from .graph import Graph
 
-        console = Console(highlight=False, soft_wrap=False)
-        show(console, f"{result.label} = {text.strip()}", Graph(result))
+        console = Console(highlight=False)
+        with console.capture() as tables:
+            show(console, text.strip() if result.is_leaf else f"{result.label} = {text.strip()}", Graph(result))
+        print(tables.get(), end="")
         if arguments.explain:
             from .explanation import explain
 

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from .backprop import contributions
-from .formats import summary
+from .formats import shape_of, summary
 from .graph import Graph, Node
 from .primitives import TABLE
-from .value import Value
+from .value import Value, _Handmade
 
-__all__ = ["Explanation", "explain", "figure", "operation"]
+__all__ = ["Explanation", "derivative", "explain", "figure", "numbers", "operation"]
 
 # How tightly Python's operators bind; a sign stands between * and **.
 BINDING = {"+": 1, "-": 1, "*": 2, "/": 2, "@": 2, "**": 4}
@@ -27,6 +27,8 @@ SIGN, ATOM = 3, 5
 
 # A formula longer than this helps nobody; the number stands alone then.
 LONGEST = 48
+
+SMALL = 6  # an array with more numbers than this shows its shape
 
 
 class Explanation(str):
@@ -60,12 +62,19 @@ def explain(value: Value, *, names: Mapping[str, Any] | None = None, steps: int 
 
 
 def figure(data: Any) -> str:
-    """A number in six significant digits, an array by its shape and a summary; "—" for None."""
+    """A number in six significant digits, a small array by its numbers, a larger one by shape and summary; "—" for None."""
     if data is None:
         return "—"
     if np.ndim(data):
-        return summary(data)
-    return f"{float(data):.6g}".replace("-0", "0") if data == 0 else f"{float(data):.6g}"
+        return summary(data) if np.size(data) <= SMALL else f"{shape_of(data)} {summary(data)}"
+    return f"{float(data) or 0.0:.6g}"  # without the sign of -0.0
+
+
+def numbers(data: Any) -> str:
+    """As `figure`, an array of a few dozen elements by its numbers."""
+    if not SMALL < np.size(data) <= 32 or not np.ndim(data):
+        return figure(data)
+    return "[" + ", ".join(numbers(row) if np.size(row) > SMALL else figure(row) for row in data) + "]"
 
 
 def operation(graph: Graph, node: Node) -> str:
@@ -114,29 +123,39 @@ def _index(index: Any) -> str:
     return "..." if index is Ellipsis else _short(index)
 
 
-# ── the formula of a local derivative ─────────────────────────────────────────
+# ── the local derivative, as a formula and in numbers ─────────────────────────
 
 
-def formula(graph: Graph, node: Node, argnum: int) -> str:
-    """∂node/∂operand as a formula of the names, from the primitive's rule; "" if it is a number or too long."""
-    value = node.value
-    if value is None or value._primitive.pull is not None:
-        return ""
+def derivative(graph: Graph, node: Node, argnum: int) -> tuple[str, Any]:
+    """∂node/∂operand as a formula of the names and in numbers, from the primitive's rule with g = 1.
+
+    Of an elementwise primitive on arrays it is the derivative of each element.  The formula is "" where it is
+    a plain number or too long; both are missing, ("", None), where the local derivative is a matrix.
+    """
+    value, primitive = node.value, TABLE.get(node.primitive)
+    if value is None or value._primitive is not primitive or primitive is None or (np.ndim(node.data) and not primitive.elementwise):
+        return "", None
+    if not np.ndim(node.data) and any(np.ndim(graph.nodes[edge.source].data) for edge in node.edges):
+        return "", None
     out = Value(value._data, label=node.name)
     args = [
-        operand if type(operand) is float else Value(operand._data, label=graph.nodes[edge.source].name)
+        Value(operand._data, label=graph.nodes[edge.source].name) if isinstance(operand, Value) else operand
         for operand, edge in zip(value.operands, node.edges, strict=True)
     ]
+    rule = primitive.vjp(argnum)
+    if rule is None:
+        return "", None
     with np.errstate(all="ignore"):
-        local = value._primitive.vjp(argnum)(1.0, out, *args, **node.params)
+        local = rule(1.0, out, *args, **node.params)
     if not isinstance(local, Value):
-        return ""
+        return "", local
     trace = Graph(local)
     texts: list[tuple[str, int]] = []
     for step in trace.nodes:
         texts.append(_simplify(step, [texts[edge.source] for edge in step.edges]) if step.op else _operand(step))
-    text = texts[trace.outputs[0]][0]
-    return text if len(text) <= LONGEST else ""
+        if len(texts[-1][0]) > LONGEST or (not step.op and np.ndim(step.data) and not step.labelled):
+            return "", local._data
+    return texts[trace.outputs[0]][0], local._data
 
 
 def _simplify(node: Node, operands: list[tuple[str, int]]) -> tuple[str, int]:
@@ -164,96 +183,109 @@ class _Story:
         self.graph = graph
         self.root = graph.nodes[graph.outputs[0]]
         self.lines: list[str] = []
-        self.uses: dict[int, list[Any]] = {}  # what each node received, from the youngest user on
-        told = 0
+        self.received: dict[int, list[Any]] = {}  # the contributions to each node, from its youngest use on
         computed = [node for node in reversed(graph.nodes) if node.op and node.value is not None and node.value.requires_grad]
-        self.open(len(computed))
-        for node in computed:
-            if told == steps:
-                break
-            told += 1
-            self.step(told, node)
-        self.close(told)
+        self.open()
+        for number, node in enumerate(computed[:steps], 1):
+            self.step(number, node)
+        self.close(len(computed[:steps]), len(computed[steps:]))
 
-    def open(self, operations: int) -> None:
+    def open(self) -> None:
         root = self.root
-        if not root.op:
-            self.lines.append(f"{root.name} = {figure(root.data)} was given, not computed: there is nothing to go back through.")
+        told = f"{root.name} = {figure(root.data)}"
+        if root.value is not None and root.value.is_leaf:
+            told += " was given, not computed: there is no step to tell."
         elif root.grad is None:
-            self.lines.append(
-                f"{root.name} = {figure(root.data)}. No backward pass has run, so gradients are unknown (—); call {root.name}.backward()."
-            )
+            told += f". No backward pass has reached it yet, so no gradient is known; call {root.name}.backward() first."
+        elif self.starts:
+            told += f". The backward pass starts here, with ∂{root.name}/∂{root.name} = {figure(root.grad)}."
         else:
-            self.lines.append(f"{root.name} = {figure(root.data)}. The backward pass starts here, with {self.gradient(root)}.")
+            told += f". The gradient that reached it is {figure(root.grad)}; from there on:"
+        self.lines.append(told)
+
+    @property
+    def starts(self) -> bool:
+        """Whether the pass began at the root itself."""
+        return self.root.grad is not None and bool(np.all(self.root.grad == 1))
 
     def gradient(self, node: Node) -> str:
-        """∂root/∂node, and how it came together."""
-        text = f"∂{self.root.name}/∂{node.name} = "
-        parts = self.uses.get(node.index, [])
-        if len(parts) > 1 and all(part is not None for part in parts):
-            if np.ndim(node.data):
-                return f"{text}{figure(node.grad)}, the sum of what its {len(parts)} uses passed back"
-            return (
-                f"{text}{' + '.join(map(_signed, parts))} = {figure(sum(parts))}: it is used {len(parts)} times, so the contributions add"
-            )
-        return text + figure(node.grad)
+        """The gradient of a node, and how it came together."""
+        name = f"∂{self.root.name}/∂{node.name}" if self.starts else f"{node.name}.grad"
+        parts = self.received.get(node.index, [])
+        if not parts or any(part is None for part in parts):
+            return f"{name} = {figure(node.grad)}"
+        total = sum(parts)
+        told = f"{name} = {figure(total)}"
+        if len(parts) > 1:
+            added = f"{' + '.join(map(_signed, parts))} = " if not np.ndim(total) and len(parts) <= SMALL else ""
+            told = f"{name} = {added}{figure(total)}; it is used {len(parts)} times, and the contributions add"
+        if not np.allclose(total, node.grad, equal_nan=True):
+            told += f"; {node.name}.grad = {figure(node.grad)}, together with earlier passes and other uses"
+        return told
 
     def step(self, number: int, node: Node) -> None:
+        """One operation: what it computed, the gradient that reached it, and what it passes on."""
         value = node.value
         assert value is not None
+        if isinstance(value._primitive, _Handmade):
+            self.lines += [
+                "",
+                f"{number}. {node.name} = {figure(node.data)} was made by hand ({node.op}); its own _backward passes the gradient on.",
+            ]
+            return
         next(contributions(value, value.grad), None)  # raises MutationError where data was changed since
         head = f"{number}. {node.name} = {operation(self.graph, node)} = {figure(node.data)}"
-        if node.op not in BINDING and TABLE.get(node.primitive) and TABLE[node.primitive].__doc__:
-            head += f"   [{node.primitive}: {TABLE[node.primitive].__doc__}]"
+        if node.op not in BINDING and (doc := value._primitive.__doc__) and not doc.startswith(node.primitive):
+            head += f"   [{node.primitive}: {doc}]"
         self.lines += ["", head]
-        if node is not self.root:
-            self.lines.append(f"   {self.gradient(node)}.")
-        for argnum, edge in enumerate(node.edges):
-            source = self.graph.nodes[edge.source]
-            operand = value.operands[argnum]
-            if type(operand) is float or not operand.requires_grad:
-                continue
-            self.uses.setdefault(edge.source, []).append(edge.contribution)
-            self.lines.append("   " + self.edge(node, argnum, source))
+        if node is not self.root and node.grad is not None:
+            self.lines.append(f"   {self.gradient(node)}")
+        for argnum, (edge, operand) in enumerate(zip(node.edges, value.operands, strict=True)):
+            if isinstance(operand, Value) and operand.requires_grad:
+                self.received.setdefault(edge.source, []).append(edge.contribution)
+                self.lines.append(f"   {self.edge(node, argnum)}")
         self.kinks(node)
 
-    def edge(self, node: Node, argnum: int, source: Node) -> str:
+    def edge(self, node: Node, argnum: int) -> str:
+        """One use of an operand: its local derivative, and the contribution."""
         edge = node.edges[argnum]
-        if edge.local is not None:
-            told = formula(self.graph, node, argnum)
-            text = f"∂{node.name}/∂{source.name} = {told + ' = ' if told else ''}{figure(edge.local)}"
-            if edge.contribution is not None:
-                text += f"; it passes {figure(edge.local)} · {_signed(node.grad)} = {figure(edge.contribution)} back to {source.name}."
-            return text
+        source = self.graph.nodes[edge.source]
+        formula, local = derivative(self.graph, node, argnum)
+        twice = sum(other.source == edge.source for other in node.edges) > 1
+        told = ""
+        if local is not None:
+            which = f" (operand {argnum + 1})" if twice else ""
+            told = f"∂{node.name}/∂{source.name}{which} = {formula + ' = ' if formula else ''}{figure(local)}; "
         if edge.contribution is None:
-            return f"a gradient passes back to {source.name} in its shape, {np.shape(source.data) or 'a number'}."
-        text = f"it passes back to {source.name}: {figure(edge.contribution)}"
-        if TABLE.get(node.primitive) and TABLE[node.primitive].elementwise and np.shape(source.data) != np.shape(node.data):
-            shape = np.shape(source.data) or "a single number"
-            text += f"   ({source.name}, {shape}, was stretched to {np.shape(node.data)}: summed over the copies)"
-        return text
+            return told.removesuffix("; ") or f"its gradient times the matrix ∂{node.name}/∂{source.name} goes to {source.name}"
+        if local is not None and not np.ndim(node.data):
+            return f"{told}it passes {figure(local)} · {_signed(node.grad)} = {figure(edge.contribution)} back to {source.name}"
+        told += f"it passes {figure(edge.contribution)} back to {source.name}"
+        if local is not None and np.shape(source.data) != np.shape(node.data):
+            told += f", summed over the copies that broadcasting made of it, from shape {np.shape(source.data)} to {np.shape(node.data)}"
+        return told
 
     def kinks(self, node: Node) -> None:
         """Say where the derivative is a convention."""
         value = node.value
         assert value is not None
-        args = [operand if type(operand) is float else operand._data for operand in value.operands]
-        for kink in TABLE[node.primitive].kinks if node.primitive in TABLE else ():
+        args = [operand._data if isinstance(operand, Value) else operand for operand in value.operands]
+        for kink in value._primitive.kinks:
             with np.errstate(all="ignore"):
                 met = int(np.sum(np.asarray(kink.distance(*args, **node.params)) == 0))
             if met:
-                where = f"{kink.where} is a kink" if not node.value or not value.ndim else f"{met} elements are at a kink, {kink.where}"
-                self.lines.append(f"   {where}: no derivative exists there; the convention is {kink.value}.")
+                many = f", at {met} of {np.size(node.data)} elements" if np.ndim(node.data) else ""
+                self.lines.append(f"   a kink ({kink.where}){many}: there is no derivative there, by convention it is {kink.value}")
 
-    def close(self, told: int) -> None:
-        left = self.graph.total - len(self.graph.nodes)
-        leaves = [node for node in self.graph.nodes if not node.op and node.index in self.uses]
-        if leaves and self.root.grad is not None:
-            self.lines += ["", "The gradients"]
-            for node in leaves:
-                self.lines.append(f"   {self.gradient(node)}")
-        if left > 0:
-            self.lines += ["", f"… {left} older values are not told here; explain(..., steps={10 * told}) tells more."]
+    def close(self, told: int, left: int) -> None:
+        leaves = [node for node in self.graph.nodes if not node.op and node.index in self.received and node.grad is not None]
+        left += self.graph.total - sum(node.value is not None for node in self.graph.nodes)
+        if left:
+            self.lines += ["", f"… {left} older values are not told; explain(..., steps={10 * max(told, 1)}) tells more."]
+            leaves = [node for node in leaves if node.value is not None and node.value.is_leaf]
+        if leaves:
+            self.lines += ["", "What was given has received" if left else "The gradients of what was given"]
+            self.lines += [f"   {self.gradient(node)}" for node in leaves]
 
 
 def _signed(number: Any) -> str:

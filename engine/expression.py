@@ -217,7 +217,7 @@ def parse(text: str) -> Expression:
             tree = ast.parse(body, mode="eval").body
     except SyntaxError as error:
         ended = not error.offset or (error.lineno or 1) > 1
-        column = len(body.rstrip()) + 1 if ended else min(error.offset, len(body) + 1)
+        column = len(body.rstrip()) + 1 if ended else min(error.offset or 1, len(body) + 1)
         raise ExpressionError(lead + column, "the expression ends too early" if ended else _syntax(error.msg, body)) from None
     except (RecursionError, MemoryError):
         raise ExpressionError(lead + 1, "too long or too deeply nested to read; build it in Python with Value instead") from None
@@ -299,7 +299,7 @@ class _Reader:
                 apply = _call(name, self.functions[name], lead, len(args) - len(lead), keys)
                 return Step(column, apply, len(operands)), operands
             case ast.Call(func=ast.Attribute() as attribute):
-                raise refuse(REFUSED[ast.Attribute], self.column(attribute.end_col_offset - len(attribute.attr)))
+                raise refuse(REFUSED[ast.Attribute], self.column((attribute.end_col_offset or 0) - len(attribute.attr.encode())))
             case ast.Call():
                 raise refuse("only a function can be called, and by its name; for a product write *")
             case ast.Subscript(value=value, slice=index):
@@ -355,6 +355,6 @@ def _syntax(message: str, text: str) -> str:
     """Python's message on a text that is not an expression, in our words where Python thinks of programs."""
     if "digits" in message:
         return "this number is too large for a float"
-    if "=" in message or "=" in text.replace("==", "") and message == "invalid syntax":
+    if "=" in message or ("=" in text.replace("==", "") and message == "invalid syntax"):
         return "'=' is not part of an expression; give values after it, as separate arguments: x=2"
     return message
