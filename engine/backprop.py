@@ -106,9 +106,12 @@ def fit(contribution: Any, operand: Value, primitive: Primitive) -> Any:
     This is the one place where broadcasting is undone.
     """
     like = operand._data
-    if type(contribution) is type(like) is np.ndarray and contribution.shape == like.shape and contribution.dtype is like.dtype:
-        return contribution
-    have, want = np.shape(contribution), np.shape(like)
+    if type(contribution) is type(like) is np.ndarray:
+        have, want = contribution.shape, like.shape
+        if have == want and contribution.dtype is like.dtype:
+            return contribution
+    else:
+        have, want = np.shape(contribution), np.shape(like)
     if have != want:
         lead = len(have) - len(want)
         stretched = tuple(range(lead))
@@ -120,14 +123,14 @@ def fit(contribution: Any, operand: Value, primitive: Primitive) -> Any:
                 )
             stretched += tuple(i for i, m in enumerate(have) if i >= lead and want[i - lead] == 1 and m != 1)
         contribution = np.add.reduce(contribution, axis=stretched)
-        if np.shape(contribution) != want:
+        if len(stretched) != lead:
             contribution = np.reshape(contribution, want)
     dtype = np.dtype(np.float64) if type(like) is float else like.dtype
-    if hasattr(contribution, "_data"):  # recorded
+    if want or hasattr(contribution, "_data"):  # an array, or a recorded one
         return contribution if contribution.dtype == dtype else contribution.astype(dtype)
     if type(like) is float:
         return float(contribution)
-    return np.asarray(contribution, dtype) if want else dtype.type(contribution)
+    return dtype.type(contribution)
 
 
 def contributions(node: Value, g: Any, *, record: bool = False, oldest: float = -1) -> Iterator[tuple[Value, Any]]:
@@ -257,9 +260,14 @@ def _push(order: list[Value], mark: object, oldest: float, create_graph: bool, r
         node = order.pop()
         ours.discard(node)
         g = node._grad
+        primitive, x = node._primitive, node._x
         if g is mark:  # no use of this node passed anything on
             node._grad = None
-        elif not (plain and type(g) is float and node._primitive.elementwise and node._params is None and _push_scalar(node, g, mark)):
+        elif plain and type(g) is float and primitive.elementwise and node._params is None and _push_scalar(node, g, mark):
+            pass
+        elif plain and primitive.add_back and x in ours and x._id < node._id:
+            primitive.add_back(x._grad, g, node._data, x._data, **node._params)
+        else:
             for operand, contribution in contributions(node, g, record=create_graph, oldest=oldest):
                 grad = operand._grad
                 if operand in ours:

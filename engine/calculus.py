@@ -77,6 +77,10 @@ class _Inputs:
         for leaf, outer in self.ties:
             leaf._primitive, leaf._x, leaf._params = positive, outer, None
 
+    def untie(self) -> None:
+        for leaf, _ in self.ties:
+            leaf._primitive = leaf._x = None
+
     def like(self, results: Any) -> Any:
         """One result per leaf, in the structure of the arguments."""
         results = iter(results)
@@ -121,30 +125,23 @@ def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], Any]]:
     """
     inputs = _Inputs(args, 0 if len(args) == 1 else range(len(args)), "vjp")
     output = f(*inputs.args)
+    stays = isinstance(output, Value) and _is_open(output, inputs)
 
     def pull(u: Any) -> Any:
         if np.shape(u) != np.shape(output):
             raise ValueError(f"vjp: the cotangent has shape {np.shape(u)}, the function's result {np.shape(output)}")
         if not isinstance(output, Value):
             return inputs.like(np.zeros(leaf.shape)[()] for leaf in inputs.leaves)
-        seed = u if isinstance(u, Value) else Value(u, dtype=output.dtype)._data
-        return inputs.like(map(_hand_over, _pull(output, seed, inputs, record)))
-
-    record = isinstance(output, Value) and _is_open(output, inputs)
-    if not record:
-        return _plain(output), pull
-    eager = pull
-
-    def tied(u: Any) -> Any:
-        for leaf, _ in inputs.ties:
-            leaf._primitive = leaf._x = None
+        record = stays or (isinstance(u, Value) and u.requires_grad)
+        seed = u if record and isinstance(u, Value) else Value(_plain(u), dtype=output.dtype)._data
+        inputs.untie()
         try:
-            return eager(u)
+            return inputs.like(map(_hand_over, _pull(output, seed, inputs, record)))
         finally:
             inputs.tie()
 
     inputs.tie()
-    return output, tied
+    return output if stays else _plain(output), pull
 
 
 def _plain(output: Any) -> Any:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from .backprop import MutationError, contributions, operands, reachable
+from .backprop import MutationError, age, contributions, operands, reachable
 from .value import Parameter, Value
 
 Role = Literal["input", "parameter", "constant", "interior", "output"]
@@ -51,7 +51,7 @@ class Graph:
         outputs: a Value, or a list, tuple or dict of them; a dict names them.
         names: names for Values that have no label, such as `locals()`; entries that are not Values are
             passed over, lists of Values give `w[0]`, `w[1]`, ...
-        limit: read only this many of the youngest nodes; operands beyond count as inputs.
+        limit: read only this many of the youngest nodes; their operands beyond stand as if given.
         depth: read only what is at most this many operations away from an output.
 
     Attributes:
@@ -72,8 +72,11 @@ class Graph:
             if isinstance(value._grad, Value) and (name := value.label or given.get(value)):
                 given.setdefault(value._grad, f"∂/∂{name}")
         self.total = len(values)
+        as_given: set[Value] = set()
         if limit is not None and len(values) > limit:
             values = values[-limit:]
+            as_given = {o for value in values for o in operands(value) if type(o) is not float}.difference(values)
+            values = sorted(as_given, key=age) + values
         if depth is not None:
             near = _within(roots, depth)
             values = [value for value in values if value in near]
@@ -82,7 +85,7 @@ class Graph:
         inside, tops = set(values), set(roots)
         for value in values:
             edges = []
-            whole = all(type(o) is float or o in inside for o in operands(value))
+            whole = value not in as_given and all(type(o) is float or o in inside for o in operands(value))
             for operand, (local, added) in zip(operands(value), _along_edges(value), strict=True) if whole else ():
                 if type(operand) is float:
                     edges.append(Edge(self._add(f"{operand:g}", False, "constant", operand, None), local, added))

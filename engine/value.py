@@ -40,12 +40,12 @@ _HERE = os.path.dirname(__file__) + os.sep
 
 # ── operators: factories of methods ───────────────────────────────────────────
 #
-# On Python floats an operator is the engine's hottest line, so it records by itself; everything else goes
-# through `record`.  tests/benchmarks shows what that is worth.
+# Operators are the engine's hottest lines, so those on one or two Values enter their node by themselves;
+# everything else, and every unusual case, goes through `record`.
 
 
 def _binary(primitive: Primitive) -> Callable[[Value, Any], Value]:
-    forward = primitive.float_forward
+    on_floats, on_arrays = primitive.float_forward, primitive.forward
 
     def operator(self: Value, other: Any) -> Value:
         x, wanted, kind = self._data, self.requires_grad, type(other)
@@ -59,14 +59,23 @@ def _binary(primitive: Primitive) -> Callable[[Value, Any], Value]:
             return record(primitive, (self, other), {})
         else:
             return NotImplemented
-        if type(x) is not float or type(y) is not float or modes.active:
+        if modes.active:
             return record(primitive, (self, other), {})
+        if type(x) is float and type(y) is float:
+            forward = on_floats
+        elif _is_handed_out(self) or _is_handed_out(other):
+            return record(primitive, (self, other), {})
+        else:
+            forward = on_arrays
         try:
             result = forward(x, y)
-        except (ArithmeticError, ValueError):
-            result = None
-        if type(result) is not float:
+        except (ArithmeticError, ValueError, TypeError):
             return record(primitive, (self, other), {})
+        if type(result) is not float:
+            if type(result) is complex:
+                return record(primitive, (self, other), {})
+            if type(result) is not np.ndarray or not result.ndim:
+                result = _settle(result)
         node = _new(Value)
         node._data = result
         node._grad = None
@@ -86,33 +95,27 @@ def _binary(primitive: Primitive) -> Callable[[Value, Any], Value]:
     return operator
 
 
-def _understands(other: Any) -> bool:
-    return isinstance(other, (int, float, np.generic, np.ndarray, list, tuple))
-
-
-def _reflected(primitive: Primitive) -> Callable[[Value, Any], Value]:
-    def operator(self: Value, other: Any) -> Value:
-        return record(primitive, (other, self), {}) if _understands(other) else NotImplemented
-
-    operator.__name__, operator.__doc__ = primitive.name, primitive.__doc__
-    return operator
-
-
 def _unary(primitive: Primitive) -> Callable[..., Value]:
-    forward = primitive.float_forward
+    on_floats, on_arrays = primitive.float_forward, primitive.forward
 
     def method(self: Value, *args: Any, **params: Any) -> Value:
-        x = self._data
         if args or params:
             return primitive(self, *args, **params)
-        if type(x) is not float or modes.active:
+        if modes.active:
             return record(primitive, (self,), {})
+        x = self._data
+        if type(x) is float:
+            forward = on_floats
+        elif _is_handed_out(self):
+            return record(primitive, (self,), {})
+        else:
+            forward = on_arrays
         try:
             result = forward(x)
-        except (ArithmeticError, ValueError):
-            result = None
-        if type(result) is not float:
+        except (ArithmeticError, ValueError, TypeError):
             return record(primitive, (self,), {})
+        if type(result) is not float and (type(result) is not np.ndarray or not result.ndim):
+            result = _settle(result)
         node = _new(Value)
         node._data = result
         node._grad = None
@@ -130,6 +133,23 @@ def _unary(primitive: Primitive) -> Callable[..., Value]:
 
     method.__name__, method.__doc__ = primitive.name, primitive.__doc__
     return method
+
+
+def _is_handed_out(operand: Any) -> bool:
+    """Whether it is a leaf whose array the user holds, and may have written to."""
+    return type(operand) is not float and operand._primitive is None and operand._params is not None
+
+
+def _understands(other: Any) -> bool:
+    return isinstance(other, (int, float, np.generic, np.ndarray, list, tuple))
+
+
+def _reflected(primitive: Primitive) -> Callable[[Value, Any], Value]:
+    def operator(self: Value, other: Any) -> Value:
+        return record(primitive, (other, self), {}) if _understands(other) else NotImplemented
+
+    operator.__name__, operator.__doc__ = primitive.name, primitive.__doc__
+    return operator
 
 
 def _method(function: Callable[..., Any]) -> Callable[..., Value]:
@@ -407,10 +427,6 @@ class Value:
 
     # ── NumPy's protocols ─────────────────────────────────────────────────────
 
-    @staticmethod
-    def __record__(primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Value:
-        return record(primitive, args, params)
-
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **params: Any) -> Any:
         if out is not None:
             raise TypeError(f"np.{ufunc.__name__} cannot write into out= here: a recorded value is never changed in place; use the result")
@@ -624,6 +640,9 @@ def record(primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) ->
     return node
 
 
+Value.__record__ = staticmethod(record)  # type: ignore[attr-defined]  # what a primitive called with a Value turns to
+
+
 class _Ours(dict[str, bool]):
     """Whether a source file is the engine's own; remembered, for every node asks."""
 
@@ -691,11 +710,12 @@ def _constant(data: Any) -> Value | float:
 
 
 def _checksum(data: np.ndarray[Any, Any]) -> int:
-    """A fingerprint of an array, to notice that it was written to; of a large one its sum and a sample."""
+    """A fingerprint of an array, to notice that it was written to; of a large one the sum of its bits and a sample."""
     if data.size <= 1024:
         return hash(data.tobytes())
-    flat = data.reshape(-1)
-    return hash((data.sum().tobytes(), flat[:: max(1, flat.size // 256)].tobytes()))
+    flat = np.ascontiguousarray(data).reshape(-1)
+    bits = flat.view(np.uint64 if flat.itemsize % 8 == 0 else np.uint16)
+    return hash((int(bits.sum(dtype=np.uint64)), flat[:: flat.size // 256].tobytes()))
 
 
 def _plain(thing: Any) -> Any:
@@ -708,7 +728,9 @@ def _plain_index(index: Any) -> Any:
         return tuple(map(_plain_index, index))
     if isinstance(index, Value):
         raise TypeError(f"{backprop.describe(index)} cannot be an index, its numbers are real; use an integer array")
-    return np.asarray(index, dtype=None if index else int) if isinstance(index, list) else index
+    if isinstance(index, (list, np.ndarray)):
+        return np.array(index, dtype=int if type(index) is list and not index else None)  # a copy: the graph keeps it
+    return index
 
 
 def _short(data: Any) -> str:

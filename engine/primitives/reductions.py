@@ -26,6 +26,14 @@ def _open(reduced: Any, axis: Axis, keepdims: bool) -> Any:
     return reduced if keepdims or axis is None else np.expand_dims(reduced, axis)
 
 
+def _spread(reduced: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
+    """A reduced array with each of its numbers at every place that it came from."""
+    shape = np.shape(x)
+    if type(reduced) is float and math.prod(shape) <= 4096:
+        return np.full(shape, reduced)  # np.broadcast_to takes longer to set up than this to fill
+    return np.broadcast_to(_open(reduced, axis, keepdims), shape)
+
+
 def _count(x: Any, axis: Axis) -> int:
     """How many numbers go into each result."""
     shape = np.shape(x)
@@ -36,8 +44,8 @@ def _count(x: Any, axis: Axis) -> int:
 
 sum = primitive(
     "sum",
-    lambda x, axis=None, keepdims=False: np.sum(x, axis=axis, keepdims=keepdims),
-    lambda g, out, x, axis=None, keepdims=False: np.broadcast_to(_open(g, axis, keepdims), np.shape(x)),
+    lambda x, axis=None, keepdims=False: np.add.reduce(x, axis=axis, keepdims=keepdims),
+    lambda g, out, x, axis=None, keepdims=False: _spread(g, x, axis, keepdims),
     numpy=np.sum,
     cases=[*_ALL, Case(((0, 2),)), Case(((0, 2),), {"axis": 0})],
     doc="Σ x",
@@ -46,7 +54,7 @@ sum = primitive(
 mean = primitive(
     "mean",
     lambda x, axis=None, keepdims=False: np.mean(x, axis=axis, keepdims=keepdims),
-    lambda g, out, x, axis=None, keepdims=False: np.broadcast_to(_open(g, axis, keepdims) / _count(x, axis), np.shape(x)),
+    lambda g, out, x, axis=None, keepdims=False: _spread(g / _count(x, axis), x, axis, keepdims),
     numpy=np.mean,
     cases=_ALL,
     doc="Σ x / n",
@@ -56,7 +64,7 @@ mean = primitive(
 def _share(g: Any, out: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
     """The gradient to the extreme elements, evenly where several tie."""
     extreme = x == _open(out, axis, keepdims)
-    return _open(g, axis, keepdims) * extreme / np.sum(extreme, axis=axis, keepdims=True)
+    return _open(g, axis, keepdims) / np.sum(extreme, axis=axis, keepdims=True) * extreme
 
 
 def _gap(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
@@ -175,10 +183,10 @@ def _others(x: Any, axis: Axis) -> Any:
     axes = tuple(range(ndim)) if axis is None else tuple(a % ndim for a in (axis if isinstance(axis, tuple) else (axis,)))
     order = (*axes, *(a for a in range(ndim) if a not in axes))
     moved = np.transpose(x, order)
-    flat = np.reshape(moved, (math.prod(shape[a] for a in axes), -1))
+    flat = np.reshape(moved, (math.prod(shape[a] for a in axes), math.prod(shape[a] for a in order[len(axes) :])))
     one = np.ones((1, np.shape(flat)[1]))
-    before = np.cumprod(np.concatenate([one, flat[:-1]]), axis=0)
-    after = np.flip(np.cumprod(np.concatenate([one, np.flip(flat, 0)[:-1]]), axis=0), 0)
+    before = np.cumprod(np.concatenate([one, flat])[:-1], axis=0)
+    after = np.flip(np.cumprod(np.concatenate([one, np.flip(flat, 0)])[:-1], axis=0), 0)
     return np.transpose(np.reshape(before * after, np.shape(moved)), np.argsort(order))
 
 
@@ -201,7 +209,7 @@ def _norm_slope(g: Any, out: Any, x: Any, ord: Any, axis: Axis, keepdims: bool) 
         return g * np.sign(x)
     if ord in (np.inf, -np.inf):
         extreme = np.absolute(x) == size
-        return g * np.sign(x) * extreme / np.sum(extreme, axis=axis, keepdims=True)
+        return g / np.sum(extreme, axis=axis, keepdims=True) * extreme * np.sign(x)
     ratio = np.absolute(x) / safe
     return g * np.sign(x) * np.where(ratio == 0, 1.0, ratio) ** (ord - 1) * (ratio != 0)
 

@@ -221,8 +221,15 @@ def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> li
 
 def _scatter(x: Any, shape: tuple[int, ...], index: Any) -> Any:
     out = np.zeros(shape, dtype=np.asarray(x).dtype)
-    np.add.at(out, index, x) if _may_repeat(index) else out.__setitem__(index, x)
+    _add_at(out, x, index)
     return out
+
+
+def _add_at(total: Any, x: Any, index: Any) -> None:
+    if _may_repeat(index):
+        np.add.at(total, index, x)
+    else:
+        total[index] += x
 
 
 def _may_repeat(index: Any) -> bool:
@@ -237,6 +244,7 @@ getitem: Primitive = primitive(
     "getitem",
     lambda x, index: np.asarray(x)[index],
     lambda g, out, x, index: scatter(g, shape=np.shape(x), index=index),
+    add_back=lambda total, g, out, x, index: _add_at(total, g, index),
     symbol="[ ]",
     cases=[
         Case(((3,),), {"index": 1}),

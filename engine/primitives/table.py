@@ -59,6 +59,8 @@ class Primitive:
         domain: for each operand the open interval on which the function is defined and smooth.
         kinks: where it has no derivative, and what the vjps say there.
         cases: shapes and parameters that exercise the rule; elementwise primitives need none.
+        add_back: for a unary primitive whose vjp is mostly zeros, the same added to an array in place,
+            add_back(total, g, out, x, **params); reading n parts of x then costs n parts, not n wholes.
         pull: None, or for a node made by hand what runs in place of its vjps.
     """
 
@@ -76,6 +78,7 @@ class Primitive:
         domain: Sequence[tuple[float, float]] | None = None,
         kinks: Sequence[Kink] = (),
         cases: Sequence[Case] = (),
+        add_back: Callable[..., None] | None = None,
         doc: str = "",
     ):
         self.name = self.__name__ = name
@@ -87,6 +90,7 @@ class Primitive:
         self.domain = tuple(domain) if domain else (REALS,) * len(self.vjps)
         self.kinks = tuple(kinks)
         self.cases = tuple(cases)
+        self.add_back = add_back
         self.__doc__ = doc
         # What runs when every operand is a Python float; `speak_floats` finds something faster.
         self.float_forward, self.float_vjps = forward, self.vjps
@@ -95,27 +99,28 @@ class Primitive:
 
     def __call__(self, *args: Any, **params: Any) -> Any:
         """Apply to floats, arrays or Values; operands first, then the parameters in NumPy's order."""
-        if not self.variadic:
-            arity = len(self.vjps)
-            if len(args) > arity:
-                if len(args) - arity > len(self.params):
-                    raise TypeError(
-                        f"{self.name}() takes {arity} operand(s) and {len(self.params)} parameter(s), got {len(args)} arguments"
-                    )
-                params |= zip(self.params, args[arity:], strict=False)
-                args = args[:arity]
-            if len(args) < arity:
-                raise TypeError(f"{self.name}() needs {arity} operand(s), got {len(args)}")
-            for key in params:
-                if key in self.params:
-                    continue
-                raise TypeError(f"{self.name}() has no parameter {key!r} here; it takes {', '.join(self.params) or 'none'}")
+        if params or len(args) != len(self.vjps):
+            args = self._bind(args, params)
         for arg in args:
             if record := getattr(type(arg), "__record__", None):
                 return record(self, args, params)
         if self.elementwise and all(type(arg) is float for arg in args):
             return self.on_floats(self.float_forward, self.forward, args, params)
         return self.forward(*args, **params)
+
+    def _bind(self, args: tuple[Any, ...], params: dict[str, Any]) -> tuple[Any, ...]:
+        """The operands alone; parameters that stood behind them go into `params`, and all are checked."""
+        if self.variadic:
+            return args
+        arity = len(self.vjps)
+        if len(args) < arity:
+            raise TypeError(f"{self.name}() needs {arity} operand(s), got {len(args)}")
+        if len(args) - arity > len(self.params):
+            raise TypeError(f"{self.name}() takes {arity} operand(s) and {len(self.params)} parameter(s), got {len(args)} arguments")
+        params.update(zip(self.params, args[arity:], strict=False))
+        for key in params.keys() - set(self.params):
+            raise TypeError(f"{self.name}() has no parameter {key!r} here; it takes {', '.join(self.params) or 'none'}")
+        return args[:arity]
 
     @staticmethod
     def on_floats(fast: Callable[..., Any], full: Callable[..., Any], args: Sequence[Any], params: dict[str, Any]) -> Any:
@@ -153,7 +158,7 @@ def primitive(name: str, forward: Callable[..., Any], *vjps: Callable[..., Any] 
         vjps: for each operand g · ∂out/∂operand, as vjp(g, out, *operands, **params).
         numpy: NumPy's function(s) that shall mean this primitive when called on a Value; a ufunc
             given as `forward` does so by itself.
-        entry: symbol, variadic, elementwise, domain, kinks, cases, doc: see `Primitive`.
+        entry: symbol, variadic, elementwise, domain, kinks, cases, add_back, doc: see `Primitive`.
     """
     if not vjps:
         raise TypeError(f"primitive {name!r} needs one vjp per operand: primitive(name, forward, vjp, ...)")
