@@ -149,7 +149,7 @@ _where = primitive(
 @composite(np.where)
 def where(condition: Any, x: Any, y: Any) -> Any:
     """x where the condition holds, else y; the condition itself is not differentiated."""
-    return _where(x, y, condition=np.asarray(getattr(condition, "data", condition)))
+    return _where(x, y, condition=np.array(getattr(condition, "_data", condition)))  # a copy: the backward pass needs it as it is now
 
 
 # Piecewise constant: the derivative is 0 wherever it exists, and by convention at the steps.
@@ -179,5 +179,5 @@ _round = primitive(
 
 plain(np.greater, np.greater_equal, np.less, np.less_equal, np.equal, np.not_equal)
 plain(np.isnan, np.isinf, np.isfinite, np.signbit, np.logical_and, np.logical_or, np.logical_not, np.logical_xor)
-plain(np.zeros_like, np.ones_like, np.full_like, np.shape, np.ndim, np.size, np.result_type)
+plain(np.zeros_like, np.ones_like, np.shape, np.ndim, np.size, np.result_type)
 plain(np.isclose, np.allclose, np.array_equal, np.any, np.all, np.nonzero, np.count_nonzero)
