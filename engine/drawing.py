@@ -151,7 +151,7 @@ def _lay_out(source: str, format: str, engine: str) -> bytes:
     with _ONE_AT_A_TIME, _without_font_noise():
         try:
             return bytes(pygraphviz.AGraph(string=source).draw(format=format, prog=engine))
-        except (ValueError, OSError, pygraphviz.DotError) as error:
+        except (ValueError, TypeError, OSError, pygraphviz.DotError) as error:
             raise ValueError(f"Graphviz could not make {format!r} with {engine!r}: {error}") from error
 
 
@@ -415,27 +415,25 @@ def _contents(members: list[Node]) -> list[str]:
 def _rows(scene: _Scene, sideways: bool) -> dict[int, int]:
     """The row of each visible value; all 0 unless the graph is much longer than it is wide.
 
-    A value's column is one more than the largest column of its operands, a leaf's that of its first user.
+    A value's column is one more than the largest column of its operands, a leaf's one less than that of
+    its first user.  The rows are as many as make the picture somewhat wider than high.
     """
     column: dict[int, int] = {}
     for step in scene.steps:
         here = 1 + max((column.get(source, 0) for source, _ in step.arrows), default=0)
         column |= dict.fromkeys(step.results, here)
-    for step in scene.steps:
         for source, _ in step.arrows:
-            if source not in column or column[source] < 1:
-                column[source] = min(column.get(i, 1) for i in step.results or [source])
+            column.setdefault(source, here - 1)
     for i in scene.visible:
-        column.setdefault(i, 1)
+        column.setdefault(i, 0)
     columns = max(column.values())
-    filled = np.bincount(list(column.values()))
-    along, across = (150.0, 75.0) if sideways else (115.0, 130.0)  # points, roughly
-    length, breadth = columns * along, float(filled.max()) * across
+    along, across = (130, 75) if sideways else (100, 130)  # points, roughly, from a column to the next and from a value to the next
+    length, breadth = columns * along, across * max(np.bincount(list(column.values())))
     if scene.groups or columns <= 10 or length < 3 * breadth:
         return dict.fromkeys(scene.visible, 0)
-    rows = max(2, round(math.sqrt(length / (1.7 * breadth))))
+    rows = max(2, round(math.sqrt(length / breadth / 1.7 if sideways else length / breadth * 1.2)))
     per_row = math.ceil(columns / rows)
-    return {i: (column[i] - 1) // per_row for i in scene.visible}
+    return {i: max(0, column[i] - 1) // per_row for i in scene.visible}
 
 
 # ── how it looks ──────────────────────────────────────────────────────────────
@@ -495,7 +493,7 @@ def _paint(scene: _Scene, format: str, rankdir: str, legend: bool) -> Picture:
         row = rows[step.results[0]] if step.results else 0
         sources = [box(source, row) for source, _ in step.arrows]
         frame = frames[step.group or (scene.group_of.get(step.results[0], "") if step.results and step.kind != "fold" else "")]
-        frame.node(step.key, label=f"<{_pill(step)}>", tooltip=_escape_tooltip(" ".join([step.title, *step.notes])), **{"class": step.kind})
+        frame.node(step.key, **_pill(step))
         first.setdefault(row, step.key)
         for key, (source, local) in zip(sources, step.arrows, strict=True):
             label = {} if local is None else {"label": f"<{_chip(number(local))}>"}
@@ -559,7 +557,7 @@ def _box(node: Node, role: str, size: float | None, largest: float) -> str:
         return f'{table}<TR><TD CELLPADDING="3">{_font(number(node.data))}</TD></TR></TABLE>'
     head = _font(node.name, bold=True) if node.labelled else _font(node.name, MUTED, 9)
     if shape := shape_of(node.data):
-        head += "&#160;&#160;" + _font(shape, MUTED, 9)
+        head += _font(f"  {shape}", MUTED, 9)
     rows = [f'<TR><TD COLSPAN="2">{head}</TD></TR>']
     fill = f' BGCOLOR="{STRANGE}"' if not np.isfinite(node.data).all() else ""
     rows.append(f'<TR><TD ALIGN="LEFT">{_font("value", MUTED, 9)}</TD><TD ALIGN="RIGHT"{fill}>{_lines(node.data)}</TD></TR>')
@@ -580,16 +578,24 @@ def _lines(data: Any) -> str:
         lines = [_font(summary(row)) for row in data]
     else:
         span, _, mean = summary(data).partition(", mean ")
-        lines = [_font(span), _font(f"mean {mean}", MUTED, 9)] if mean else [_font(span)]
+        lines = [_font(span), _font(f"mean {mean}", INK, 9)] if mean else [_font(span)]
     return lines[0] if len(lines) == 1 else "".join(f'{line}<BR ALIGN="RIGHT"/>' for line in lines)
 
 
-def _pill(step: _Step) -> str:
-    notes = "".join(f"<TR><TD>&#160;{_font(note, '#e2e6eb', 8)}&#160;</TD></TR>" for note in step.notes)
-    return (
-        f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="{3 if step.notes else 2}" STYLE="ROUNDED" BGCOLOR="{OPERATION}">'
-        f"<TR><TD>&#160;{_font(step.title, '#ffffff', 12, bold=True)}&#160;</TD></TR>{notes}</TABLE>"
-    )
+def _pill(step: _Step) -> dict[str, str]:
+    lines = [_font(step.title, "#ffffff", 12, bold=True), *(_font(note, "#e2e6eb", 8) for note in step.notes)]
+    return {
+        "label": f"<{'<BR/>'.join(lines)}>",
+        "shape": "box",
+        "style": "rounded,filled",
+        "color": OPERATION,
+        "fillcolor": OPERATION,
+        "margin": "0.07,0.03",
+        "width": "0.25",
+        "height": "0.25",
+        "tooltip": _escape_tooltip(" ".join([step.title, *step.notes])),
+        "class": step.kind,
+    }
 
 
 def _chip(text: str) -> str:

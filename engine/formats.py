@@ -47,12 +47,15 @@ def summary(data: Any) -> str:
     if flat.size <= FEW:
         return _nested(data)
     finite = flat[np.isfinite(flat)].astype(np.float64)
-    strange = [f"{count} {word}" for word, count in (("nan", np.isnan(flat).sum()), ("inf", np.isinf(flat).sum())) if count]
+    parts = [f"{count} {word}" for word, count in (("nan", np.isnan(flat).sum()), ("inf", np.isinf(flat).sum())) if count]
     if finite.size:
         low, high = finite.min(), finite.max()
         with np.errstate(over="ignore"):
-            strange.insert(0, f"all {number(low)}" if low == high else f"{number(low)} … {number(high)}, mean {number(finite.mean())}")
-    return ", ".join(strange)
+            mean = finite.mean()
+        if abs(mean) < 1e-12 * max(-low, high):  # the noise of rounding
+            mean = 0.0
+        parts.insert(0, f"all {number(low)}" if low == high else f"{number(low)} … {number(high)}, mean {number(mean)}")
+    return ", ".join(parts)
 
 
 def _nested(data: Any) -> str:
