@@ -19,7 +19,7 @@ KINDS = {  # name: (activation, gain of the weights, colour and line)
     "sigmoid": (engine.sigmoid, 1.0, colour("sigmoid"), "-"),
     "tanh": (engine.tanh, 1.0, colour("tanh"), "-"),
     "relu": (engine.relu, np.sqrt(2.0), colour("relu"), "-"),
-    "relu, Xavier": (engine.relu, 1.0, colour("relu"), "--"),
+    "relu (Xavier)": (engine.relu, 1.0, colour("relu"), "--"),
 }
 
 
@@ -60,6 +60,6 @@ def run(demo) -> str:
     passed = {kind: (norms[kind, deepest][0] / norms[kind, deepest][-1]) ** (1 / (deepest - 1)) for kind in KINDS}
     return (
         f"{deepest} layers deep, a gradient passes each layer times: " + ", ".join(f"{kind} {passed[kind]:.2f}" for kind in KINDS) + ".\n"
-        f"At the first layer there arrives: " + ", ".join(f"{kind} {norms[kind, deepest][0]:.1e}" for kind in KINDS) + ".\n"
+        "At the first layer there arrives: " + ", ".join(f"{kind} {norms[kind, deepest][0]:.1e}" for kind in KINDS) + ".\n"
         "Under sigmoid it vanishes from layer to layer; under ReLU with Xavier's weights in all layers alike, since the signal does."
     )
