@@ -379,6 +379,21 @@ def _empty(primitive: Primitive) -> None:
         _pull(primitive, Call((np.zeros(shape),) * len(primitive.vjps)), np.zeros(shape))
 
 
+def _beside_nan(primitive: Primitive) -> None:
+    """Where a NaN does not reach the result, as in fmax, it gets no gradient and does not spoil the others'."""
+    arity = len(primitive.vjps)
+    for k in range(arity if _pointwise(primitive) else 0):
+        numbers = [0.3 + 0.5 * j for j in range(arity)]
+        numbers[k] = math.nan
+        if not math.isfinite(primitive(*numbers)):
+            continue
+        others = [j for j in range(arity) if j != k]
+        _accept(check(primitive, *numbers, argnums=others, names=_names(primitive, arity)), "beside a NaN it")
+        _, gradients = _pull(primitive, Call(tuple(numbers)), 1.0)
+        if gradients[k]:
+            raise AssertionError(f"operand {k} is NaN and not part of the result, and gets the gradient {gradients[k]}")
+
+
 def _readable(primitive: Primitive, call: Call) -> None:
     """It draws and explains like every other."""
     from . import draw, explain, to_text
@@ -530,7 +545,8 @@ def assert_rule(primitive: Primitive, *, order: int = 2) -> None:
                     "has a derivative at every point of it that was tried" if kink in met else "was not met at any point that was tried"
                 )
                 raise AssertionError(f'the rule of {primitive.name} is wrong: it declares the kink "{kink.where}", which {problem}')
-        _obey(lambda primitive, call: _empty(primitive), primitive, ordinary[0])
+        for limit in (_beside_nan, _empty):
+            _obey(lambda primitive, call, limit=limit: limit(primitive), primitive, ordinary[0])
         _obey(_readable, primitive, ordinary[0])
 
 

@@ -42,6 +42,7 @@ leaky_relu = primitive(
     lambda g, out, x, negative_slope=0.01: g * np.where(x > 0, 1.0, negative_slope),
     elementwise=True,
     kinks=[Kink("x = 0", "negative_slope, the derivative from the left", lambda x, negative_slope=0.01: x)],
+    cases=[Case(((3,),), {"negative_slope": 0.2})],
     doc="x where x > 0, else negative_slope · x (Maas et al. 2013)",
 )
 
@@ -51,6 +52,7 @@ elu = primitive(
     lambda g, out, x, alpha=1.0: g * np.where(x > 0, 1.0, alpha * np.exp(x - np.where(x > 0, x, 0.0))),
     elementwise=True,
     kinks=[Kink("x = 0", "alpha, the derivative from the left (no kink at alpha = 1, but one in elu')", lambda x, alpha=1.0: x)],
+    cases=[Case(((3,),), {"alpha": 1.5})],
     doc="x where x > 0, else alpha · (eˣ - 1) (Clevert et al. 2015)",
 )
 
@@ -113,6 +115,7 @@ gelu = primitive(
     _gelu,
     lambda g, out, x, approximate="none": g * _gelu_slope(x, approximate),
     elementwise=True,
+    cases=[Case(((3,),), {"approximate": "tanh"})],
     doc="x · Φ(x), Φ the normal distribution function; approximate='tanh' is GPT-2's form (Hendrycks & Gimpel 2016)",
 )
 
@@ -149,6 +152,7 @@ hardtanh = primitive(
         Kink("x = min_val", "0", lambda x, min_val=-1.0, max_val=1.0: x - min_val),
         Kink("x = max_val", "0", lambda x, min_val=-1.0, max_val=1.0: x - max_val),
     ],
+    cases=[Case(((3,),), {"min_val": -0.5, "max_val": 2.0})],
     doc="x kept between min_val and max_val",
 )
 

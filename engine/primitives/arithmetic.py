@@ -174,6 +174,7 @@ _round = primitive(
     elementwise=True,
     numpy=(np.round, np.around, np.rint),
     kinks=_HALVES,
+    cases=[Case(((3,),), {"decimals": -1})],
     doc="the nearest integer, halves to the even one",
 )
 

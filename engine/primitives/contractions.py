@@ -160,6 +160,7 @@ _einsum = primitive(
         Case(((3, 3, 2),), {"subscripts": "iij->ji"}),
         Case(((2, 3), (2,)), {"subscripts": "ij,k->i"}),
         Case(((2, 1, 3), (2, 3, 2)), {"subscripts": "...ij,...jk->...ik"}),
+        Case(((2, 3), (3,)), {"subscripts": "...i,...i->..."}),
         Case(((2, 3), (3, 2), (2, 2)), {"subscripts": "ij,jk,kl->il"}),
     ],
     doc="the sum of products that a string of subscripts spells (Einstein's summation)",

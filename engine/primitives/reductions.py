@@ -233,14 +233,15 @@ norm = primitive(
         Case(((2, 3),)),
         Case(((2, 3),), {"ord": 1, "axis": 0}),
         Case(((2, 3),), {"ord": np.inf, "axis": 1}),
+        Case(((2, 3),), {"ord": -np.inf, "axis": 1}),
         Case(((2, 3),), {"ord": 3, "axis": -1, "keepdims": True}),
     ],
     kinks=[
         Kink("x = 0", "0", lambda x, ord=None, axis=None, keepdims=False: np.linalg.norm(x, axis=axis)),
         Kink(
-            "ord = 1: an element is 0",
+            "ord = 1 or -inf: an element is 0",
             "0 for that element",
-            lambda x, ord=None, axis=None, keepdims=False: x if ord == 1 else np.full(np.shape(x), np.inf),
+            lambda x, ord=None, axis=None, keepdims=False: x if ord in (1, -np.inf) else np.full(np.shape(x), np.inf),
         ),
         Kink(
             "ord = ±inf: several extreme elements",
