@@ -101,8 +101,8 @@ class Demo(argparse.Namespace):
             made.add_column(header, justify="right" if i else "left", no_wrap=True)
         for row in rows:
             made.add_row(*(f"{cell:.4g}" if isinstance(cell, (float, np.floating)) else str(cell) for cell in row))
-        console = Console(highlight=False, markup=False)
-        console.print(made, width=max(console.width, console.measure(made, options=console.options.update(width=1000)).maximum))
+        needed = Console(width=1000).measure(made).maximum
+        Console(highlight=False, markup=False, width=max(needed, 80)).print(made)
 
 
 def label_ends(axes: Axes, gap: float = 13) -> None:

@@ -1,0 +1,122 @@
+"""Data: on one scale, and in batches.
+
+scale = standardise(x_train)                         # mean and deviation of the training set
+train = Batches(scale(x_train), y_train, batch_size=32, seed=0)
+test = Batches(scale(x_test), y_test, shuffle=False)  # the same mean, the same deviation
+for x, y in train: ...
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .init import Seed, as_generator
+
+__all__ = ["Batches", "Scaling", "normalise", "standardise"]
+
+Axis = int | tuple[int, ...] | None
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """The map z = (x - shift) / scale with stored numbers, and its inverse.
+
+    It works on arrays and on Values, of any number of examples.
+    """
+
+    shift: np.ndarray[Any, Any]
+    scale: np.ndarray[Any, Any]
+
+    def __call__(self, x: Any) -> Any:
+        return (x - self.shift) / self.scale
+
+    def inverse(self, z: Any) -> Any:
+        """x from z."""
+        return z * self.scale + self.shift
+
+    def state_dict(self) -> dict[str, Any]:
+        """The stored numbers, for a checkpoint; `Scaling(**state)` makes the map again."""
+        return {"shift": self.shift, "scale": self.scale}
+
+
+def standardise(x: Any, axis: Axis = 0) -> Scaling:
+    """The scaling that gives x mean 0 and standard deviation 1.
+
+    Args:
+        x: the training data, examples first: statistics of the test set would be a look at the answers.
+        axis: where the statistics are taken over; 0 for each column by itself, None for one pair of numbers.
+
+    A column that never changes has no deviation; it is shifted only.
+    """
+    x = _examples(x, axis)
+    return _scaling(x.mean(axis, keepdims=True), x.std(axis, keepdims=True), axis)
+
+
+def normalise(x: Any, axis: Axis = 0) -> Scaling:
+    """The scaling that takes the range of x to [0, 1]; arguments as for `standardise`."""
+    x = _examples(x, axis)
+    low, high = x.min(axis, keepdims=True), x.max(axis, keepdims=True)
+    return _scaling(low, high - low, axis)
+
+
+def _examples(x: Any, axis: Axis) -> np.ndarray[Any, Any]:
+    x = np.asarray(x)
+    if not x.size:
+        raise ValueError(f"there is nothing to take statistics of: the data has shape {x.shape}")
+    x = x if x.dtype.kind == "f" else x.astype(np.float64)
+    if not np.isfinite(x).all():
+        raise ValueError(f"the data holds {np.count_nonzero(~np.isfinite(x))} NaN or inf; fill or drop them before scaling")
+    return x
+
+
+def _scaling(shift: Any, scale: Any, axis: Axis) -> Scaling:
+    # A constant column's mean is rounded, and so its deviation may be 1e-17 instead of 0.
+    flat = scale <= 1e-12 * np.maximum(np.abs(shift), np.finfo(scale.dtype).tiny)
+    drop = tuple(range(shift.ndim)) if axis is None else 0 if axis == 0 else ()  # leading axes broadcast by themselves
+    return Scaling(np.squeeze(shift, drop), np.squeeze(np.where(flat, 1, scale).astype(scale.dtype), drop))
+
+
+class Batches:
+    """Arrays of equal length, some rows at a time: iterating is one epoch, in a new order each time.
+
+    Args:
+        arrays: the examples, the targets, and what else has one row per example.
+        batch_size: rows of a batch; the last one may be shorter.
+        shuffle: a new random order every epoch, without replacement; False keeps the given order.
+        seed: a seed or a NumPy Generator for the order; None for the generator of `nn.manual_seed`.
+
+    Raises:
+        ValueError: the lengths differ, there is no row, or batch_size is not positive.
+    """
+
+    def __init__(self, *arrays: Any, batch_size: int = 32, shuffle: bool = True, seed: Seed = None):
+        self.arrays = tuple(map(np.asarray, arrays))
+        lengths = [len(array) if array.ndim else 0 for array in self.arrays]
+        if not lengths or not lengths[0]:
+            raise ValueError("Batches needs arrays with at least one row")
+        if len(set(lengths)) > 1:
+            raise ValueError(f"Batches needs arrays of one length, and these have {', '.join(map(str, lengths))} rows")
+        if batch_size < 1:
+            raise ValueError(f"batch_size={batch_size}: a batch has at least one row")
+        self.rows, self.batch_size, self.shuffle, self.generator = lengths[0], batch_size, shuffle, as_generator(seed)
+
+    def __len__(self) -> int:
+        return -(-self.rows // self.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[np.ndarray[Any, Any], ...]]:
+        order = self.generator.permutation(self.rows) if self.shuffle else np.arange(self.rows)
+        for start in range(0, self.rows, self.batch_size):
+            rows = order[start : start + self.batch_size]
+            yield tuple(array[rows] for array in self.arrays)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the random order stands."""
+        return {"generator": self.generator.bit_generator.state}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on with the orders that would have followed."""
+        self.generator.bit_generator.state = state["generator"]
