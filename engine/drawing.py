@@ -30,7 +30,7 @@ import graphviz  # type: ignore[import-untyped]
 import numpy as np
 
 from . import formats
-from .formats import number, parameters, shape_of, summary
+from .formats import is_number, number, parameters, shape_of, summary
 from .graph import Graph, Node
 from .value import Value
 
@@ -553,7 +553,7 @@ def _box(node: Node, role: str, size: float | None, largest: float) -> str:
         f'<TABLE BORDER="{2 if role == "output" else 1}" CELLBORDER="0" CELLSPACING="2" CELLPADDING="1" '
         f'STYLE="ROUNDED" COLOR="{EDGE[role]}" BGCOLOR="{FILL[role]}">'
     )
-    if _is_number(node):
+    if is_number(node):
         return f'{table}<TR><TD CELLPADDING="3">{_font(number(node.data))}</TD></TR></TABLE>'
     head = _font(node.name, bold=True) if node.labelled else _font(node.name, MUTED, 9)
     if shape := shape_of(node.data):
@@ -565,11 +565,6 @@ def _box(node: Node, role: str, size: float | None, largest: float) -> str:
         fill = f' BGCOLOR="{_shade(size, largest)}"' if size is not None else ""
         rows.append(f'<TR><TD ALIGN="LEFT">{_font("grad", MUTED, 9)}</TD><TD ALIGN="RIGHT"{fill}>{_lines(node.grad)}</TD></TR>')
     return f"{table}{''.join(rows)}</TABLE>"
-
-
-def _is_number(node: Node) -> bool:
-    """Whether it is a bare number of the formula."""
-    return node.role == "constant" and not node.labelled and not np.ndim(node.data)
 
 
 def _lines(data: Any) -> str:

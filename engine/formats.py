@@ -1,6 +1,6 @@
 """The recorded graph in three written forms: JSON for programs, Mermaid for web pages, text for a terminal.
 
-    print(to_text(loss))                       # a listing: one line a node, operands before what uses them
+    print(to_text(loss))                       # a listing, one line a value
     Path("graph.json").write_text(to_json(loss, names=locals()))
     print(to_mermaid([a, b]))                  # paste it between ```mermaid fences
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -173,72 +174,67 @@ def to_mermaid(outputs: Any, names: Mapping[str, Any] | None = None) -> str:
 
 
 def _escape_mermaid(text: str) -> str:
-    """Text in Mermaid's entity codes (#60; for <): everything but letters, digits and harmless signs."""
-    return "".join(c if c.isalnum() or c in " ._,()[]-—…" else f"#{ord(c)};" for c in text)
+    """Text in Mermaid's entity codes (#60; for <): every sign but those that are harmless, and those within a number."""
+    return re.sub(r"[^\w ,()…—.-]|(?<!\d)\.|\.(?!\d)|-(?!\d)", lambda sign: f"#{ord(sign[0])};", text)
 
 
 # ── text ──────────────────────────────────────────────────────────────────────
 
 
 def to_text(outputs: Any, names: Mapping[str, Any] | None = None) -> str:
-    """The graph as a tree of lines: under each value what it was computed from, with values and gradients.
+    """The graph as a listing in the order of computation: each value once, with its number and gradient.
 
-    A value that is used more than once is shown with its operands at its first place and by its name
-    alone afterwards.  The number before a name is the local derivative along that use.
+        x           = 2.0   grad 3.0    input
+        w           = 3.0   grad 2.0    parameter
+        v2 = x * w  = 6.0   grad 1.0    output      ∂x 3.0, ∂w 2.0
+
+    The last column holds the local derivatives, ∂v2/∂x and ∂v2/∂w, between scalars.
 
     Args:
         outputs: a Value, or a list, tuple or dict of them.
         names: names for Values without a label, such as `locals()`.
     """
     graph = Graph(outputs, names)
-    lines: list[str] = []
-    shown: set[int] = set()
-    # Each entry: the node, the local derivative on the way to it, the prefix of its own line and of those below it.
-    waiting: list[tuple[int, float | None, str, str]] = [(i, None, "", "") for i in reversed(graph.outputs)]
-    while waiting:
-        index, local, own, below = waiting.pop()
-        node = graph.nodes[index]
-        along = "" if local is None else f"×{number(local)} "
-        if index in shown and node.edges:
-            lines.append(f"{own}{along}{node.name} (see above)")
-            continue
-        shown.add(index)
-        lines.append(f"{own}{along}{_line(node, graph)}")
-        last = len(node.edges) - 1
-        for place in range(last, -1, -1):
-            edge = node.edges[place]
-            corner, bar = ("└─ ", "   ") if place == last else ("├─ ", "│  ")
-            waiting.append((edge.source, edge.local, below + corner, below + bar))
-    return "\n".join(lines) + "\n"
+    rows = [_row(node, graph) for node in graph.nodes if not is_number(node) or node.index in graph.outputs]
+    widths = [min(48, max(map(len, column))) for column in zip(*rows, strict=True)]
+    return "".join("  ".join(map(str.ljust, row, widths)).rstrip() + "\n" for row in rows)
 
 
-def _line(node: Node, graph: Graph) -> str:
-    if node.value is None:
-        return number(node.data)
+def _row(node: Node, graph: Graph) -> tuple[str, ...]:
     name = " ".join(filter(None, (node.name, shape_of(node.data))))
-    made = f" = {_call(node, graph)}" if node.primitive else ""
-    grad = f"   grad {summary(node.grad)}" if node.value.requires_grad else ""
-    return f"{name}{made} = {summary(node.data)}{grad}"
+    made = f"{name} = {_call(node, graph)}" if node.primitive else name
+    grad = f"grad {summary(node.grad)}" if node.value is not None and node.value.requires_grad else ""
+    slopes = [f"∂{graph.nodes[edge.source].name} {number(edge.local)}" for edge in node.edges if edge.local is not None]
+    role = "" if node.role == "interior" else node.role
+    return made, f"= {summary(node.data)}", grad, role, ", ".join(slopes)
+
+
+def is_number(node: Node) -> bool:
+    """Whether it is a bare number of the formula, which needs no line and no box of its own."""
+    return node.role == "constant" and not node.labelled and not np.ndim(node.data)
 
 
 def _call(node: Node, graph: Graph) -> str:
-    """The operation as it would be written: x1 * w1, sum(x, axis=0)."""
+    """The operation as it would be written: x1 * w1, sum(x, axis=0), x[0]."""
     inputs = [graph.nodes[edge.source].name for edge in node.edges]
+    if node.primitive == "getitem":
+        return f"{inputs[0]}[{_parameter(node.params['index'])}]"
     if len(inputs) == 2 and not node.params and not node.op[0].isalnum():
         return f"{inputs[0]} {node.op} {inputs[1]}"
     return f"{node.primitive}({', '.join([*inputs, *parameters(node)])})"
 
 
 def parameters(node: Node) -> list[str]:
-    """The parameters of a node's operation in words: ["axis=0", "keepdims=True"]; arrays by their shape."""
+    """The parameters of a node's operation in words: ["axis=0", "keepdims=True"]; large arrays by their shape."""
     return [f"{key}={_parameter(value)}" for key, value in node.params.items() if value is not None]
 
 
 def _parameter(value: Any) -> str:
-    if isinstance(value, np.ndarray) and value.size > FEW:
-        return f"array of shape {value.shape}"
     if isinstance(value, slice):
-        return ":".join("" if part is None else str(part) for part in ((value.start, value.stop) + ((value.step,) if value.step else ())))
-    if isinstance(value, tuple) and any(isinstance(item, (slice, np.ndarray)) for item in value):
-        return "(" + ", ".join(map(_parameter, value)) + ")"
-    return str(value.tolist()) if isinstance(value, np.ndarray) else str(value)
+        parts = [value.start, value.stop] if value.step is None else [value.start, value.stop, value.step]
+        return ":".join("" if part is None else str(part) for part in parts)
+    if isinstance(value, tuple) and any(part is ... or isinstance(part, (slice, np.ndarray)) for part in value):
+        return ", ".join(map(_parameter, value))
+    if isinstance(value, np.ndarray):
+        return str(value.tolist()) if value.size <= FEW else f"array of shape {value.shape}"
+    return "..." if value is ... else str(value)

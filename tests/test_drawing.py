@@ -427,7 +427,7 @@ def test_save_goes_by_the_extension(tmp_path: Path, name: str) -> None:
         "gv": b"digraph",
         "json": b"{",
         "mmd": b"flowchart",
-        "txt": b"o =",
+        "txt": b"x1 ",
     }
     path = save(neuron(), tmp_path / name)
     assert path.read_bytes().startswith(starts[path.suffix.lower()[1:]])
