@@ -1,4 +1,4 @@
-"""`Linear`, and `Flatten`, which brings anything into its shape."""
+"""The plain layers: `Linear`, `Embedding`, `Flatten`, `Dropout`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from . import init
 from .init import Seed
 from .module import Module
 
-__all__ = ["Flatten", "Linear"]
+__all__ = ["Dropout", "Embedding", "Flatten", "Linear"]
 
 
 class Linear(Module):
@@ -58,3 +58,52 @@ class Flatten(Module):
 
     def extra_repr(self) -> str:
         return "" if (self.start_dim, self.end_dim) == (1, -1) else f"{self.start_dim}, {self.end_dim}"
+
+
+class Embedding(Module):
+    """Row i of the weight for each index i: a vector for every word, learned like any weight.
+
+    Shapes: indices (*) of integers, weight (num_embeddings, embedding_dim), y (*, embedding_dim).
+
+    Args:
+        generator: seed or Generator; the weight starts normal, with mean 0 and standard deviation 1.
+    """
+
+    def __init__(self, num_embeddings: int, embedding_dim: int, *, generator: Seed = None):
+        self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
+        self.weight = init.normal_(Parameter(np.empty((num_embeddings, embedding_dim))), generator=generator)
+
+    def forward(self, indices: Any) -> Any:
+        indices = np.asarray(indices)
+        if indices.dtype.kind not in "iu":
+            raise TypeError(f"{self!r}: indices are integers, not {indices.dtype}")
+        if indices.size and not (indices.min() >= 0 and indices.max() < self.num_embeddings):
+            raise IndexError(f"{self!r}: indices lie in 0 … {self.num_embeddings - 1}, got {indices.min()} … {indices.max()}")
+        return self.weight[indices]
+
+    def extra_repr(self) -> str:
+        return f"{self.num_embeddings}, {self.embedding_dim}"
+
+
+class Dropout(Module):
+    """In training each element is 0 with probability p, the others are divided by 1 - p; after eval() nothing changes.
+
+    So the expectation stays, and no unit can rely on another's being there (Srivastava et al. 2014).
+
+    Args:
+        generator: seed or Generator for the mask.
+    """
+
+    def __init__(self, p: float = 0.5, *, generator: Seed = None):
+        if not 0.0 <= p <= 1.0:
+            raise ValueError(f"Dropout: p is a probability, not {p}")
+        self.p, self.generator = p, None if generator is None else init.as_generator(generator)
+
+    def forward(self, x: Any) -> Any:
+        if not self.training or self.p == 0.0:
+            return x
+        kept = init.as_generator(self.generator).random(np.shape(x)) >= self.p
+        return x * (kept / (1.0 - self.p) if self.p < 1.0 else 0.0)
+
+    def extra_repr(self) -> str:
+        return f"{self.p:g}"

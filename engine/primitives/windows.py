@@ -34,16 +34,20 @@ def _windows(x: Any, size: Sizes, stride: Sizes, dilation: Sizes) -> Any:
 
 
 def _overlap_add(x: Any, shape: Sizes, size: Sizes, stride: Sizes, dilation: Sizes) -> Any:
-    """One strided addition for each place in a window, over all windows at once."""
-    k = len(size)
-    counts = tuple((n - r) // s + 1 for n, r, s in zip(shape[len(shape) - k :], _reach(size, dilation), stride, strict=True))
+    """One strided addition for each place in a window, over all windows at once; an assignment where no two overlap."""
+    k, reach = len(size), _reach(size, dilation)
+    counts = tuple((n - r) // s + 1 for n, r, s in zip(shape[len(shape) - k :], reach, stride, strict=True))
+    apart = all(s >= r for s, r in zip(stride, reach, strict=True))
     if np.shape(x) != (*shape[: len(shape) - k], *counts, *size):
         raise ValueError(f"shape {shape} is cut into windows of shape {(*shape[: len(shape) - k], *counts, *size)}, not {np.shape(x)}")
     out = np.zeros(shape, np.asarray(x).dtype)
     for place in itertools.product(*map(range, size)):
         starts = [j * d for j, d in zip(place, dilation, strict=True)]
         target = tuple(slice(a, a + n * s, s) for a, n, s in zip(starts, counts, stride, strict=True))
-        out[(..., *target)] += x[(..., *place)]
+        if apart:
+            out[(..., *target)] = x[(..., *place)]
+        else:
+            out[(..., *target)] += x[(..., *place)]
     return out
 
 

@@ -1,0 +1,198 @@
+"""Convolution and pooling: the same small function at every window of an image or a sequence.
+
+A window is a view (`engine.windows`), so there is no loop over pixels.  A convolution lays the windows
+side by side as the columns of a matrix, and is then one matrix product, as `Linear` is.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+import engine
+from engine import Parameter
+
+from . import init
+from .init import Seed
+from .module import Module
+
+__all__ = ["AvgPool1d", "AvgPool2d", "Conv1d", "Conv2d", "MaxPool1d", "MaxPool2d"]
+
+Size = int | tuple[int, ...]
+
+
+class _Windowed(Module):
+    """What convolutions and pools share: windows over the last `dims` axes of (N, C, *)."""
+
+    dims: int
+
+    def _set_windows(self, kernel_size: Size, stride: Size, padding: Size, dilation: Size) -> None:
+        self.kernel_size = self._each("kernel_size", kernel_size, 1)
+        self.stride = self._each("stride", stride, 1)
+        self.padding = self._each("padding", padding, 0)
+        self.dilation = self._each("dilation", dilation, 1)
+
+    def _each(self, name: str, size: Size, least: int) -> tuple[int, ...]:
+        sizes = (size,) * self.dims if isinstance(size, int) else tuple(size)
+        if len(sizes) != self.dims or any(not isinstance(n, int) or n < least for n in sizes):
+            raise ValueError(f"{type(self).__name__}: {name} is an integer ≥ {least}, or {self.dims} of them, not {size!r}")
+        return sizes
+
+    def _windows(self, x: Any, border: float = 0.0) -> Any:
+        """(N, C, *) padded and cut: (N, C, *out, *kernel_size)."""
+        shape = np.shape(x)
+        if len(shape) != self.dims + 2:
+            raise ValueError(
+                f"{self!r}: the input has {self.dims + 2} axes, (N, C, {'H, W' if self.dims == 2 else 'L'}), not shape {shape}"
+            )
+        reach = tuple((n - 1) * d + 1 for n, d in zip(self.kernel_size, self.dilation, strict=True))
+        if any(n + 2 * p < r for n, p, r in zip(shape[2:], self.padding, reach, strict=True)):
+            raise ValueError(f"{self!r}: windows that span {reach} do not fit into an input of shape {shape} with padding {self.padding}")
+        if any(self.padding):
+            x = np.pad(x, ((0, 0), (0, 0), *((p, p) for p in self.padding)), constant_values=border)
+        return engine.windows(x, size=self.kernel_size, stride=self.stride, dilation=self.dilation)
+
+    def _window_repr(self, stride: Any) -> str:
+        def short(size: tuple[int, ...]) -> str:
+            return str(size[0]) if len(set(size)) == 1 else str(size)
+
+        parts = [short(self.kernel_size)]
+        parts += [f"stride={short(self.stride)}"] if self.stride != stride else []
+        parts += [f"padding={short(self.padding)}"] if any(self.padding) else []
+        parts += [f"dilation={short(self.dilation)}"] if set(self.dilation) != {1} else []
+        return ", ".join(parts)
+
+
+# ── convolution ───────────────────────────────────────────────────────────────
+
+
+class _Conv(_Windowed):
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Size,
+        stride: Size = 1,
+        padding: Size = 0,
+        dilation: Size = 1,
+        groups: int = 1,
+        bias: bool = True,
+        *,
+        generator: Seed = None,
+    ):
+        if in_channels % groups or out_channels % groups:
+            raise ValueError(f"{type(self).__name__}: {groups} groups do not divide {in_channels} input and {out_channels} output channels")
+        self._set_windows(kernel_size, stride, padding, dilation)
+        self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
+        shape = (out_channels, in_channels // groups, *self.kernel_size)
+        generator, bound = init.as_generator(generator), 1.0 / math.sqrt(math.prod(shape[1:]))
+        self.weight = init.uniform_(Parameter(np.empty(shape)), -bound, bound, generator)
+        self.bias = init.uniform_(Parameter(np.empty(out_channels)), -bound, bound, generator) if bias else None
+
+    def forward(self, x: Any) -> Any:
+        if np.ndim(x) == self.dims + 2 and np.shape(x)[1] != self.in_channels:
+            raise ValueError(f"{self!r}: axis 1 of its input must hold {self.in_channels} channels, got shape {np.shape(x)}")
+        windows = self._windows(x)
+        samples, _, *out = np.shape(windows)[: -self.dims]
+        last = self.dims + 2
+        order = (0, 1, *range(last, last + self.dims), *range(2, last))  # the places in a window before the windows
+        columns = np.reshape(np.transpose(windows, order), (samples, self.groups, -1, math.prod(out)))
+        weight = np.reshape(self.weight, (self.groups, self.out_channels // self.groups, -1))
+        y = np.reshape(weight @ columns, (samples, self.out_channels, *out))
+        return y if self.bias is None else y + np.reshape(self.bias, (-1, *(1,) * self.dims))
+
+    def extra_repr(self) -> str:
+        groups = f", groups={self.groups}" if self.groups > 1 else ""
+        bias = "" if self.bias is not None else ", bias=False"
+        return f"{self.in_channels}, {self.out_channels}, {self._window_repr((1,) * self.dims)}{groups}{bias}"
+
+
+class Conv2d(_Conv):
+    """y[n, o] = Σ over channels c of x[n, c] ⋆ W[o, c], plus b[o]; ⋆ slides W over x without turning it around.
+
+    Shapes: x (N, in_channels, H, W), y (N, out_channels, H', W') with
+    H' = ⌊(H + 2·padding - dilation·(kernel - 1) - 1) / stride⌋ + 1, and W' likewise;
+    weight (out_channels, in_channels / groups, *kernel_size), bias (out_channels,).
+
+    Args:
+        kernel_size, stride, padding, dilation: an int, or (for height, for width).  Padding adds zeros on
+            both sides; dilation is the distance of neighbours in a window.
+        groups: cut the channels into this many groups, each with filters of its own.
+        generator: seed or Generator; weight and bias start uniform in ±1/√(inputs of a filter).
+    """
+
+    dims = 2
+
+
+class Conv1d(_Conv):
+    """Conv2d along one axis.  Shapes: x (N, in_channels, L), weight (out_channels, in_channels / groups, kernel)."""
+
+    dims = 1
+
+
+# ── pooling ───────────────────────────────────────────────────────────────────
+
+
+class _Pool(_Windowed):
+    border = 0.0
+
+    def __init__(self, kernel_size: Size, stride: Size | None = None, padding: Size = 0):
+        self._set_windows(kernel_size, kernel_size if stride is None else stride, padding, 1)
+        if any(2 * p > n for p, n in zip(self.padding, self.kernel_size, strict=True)):
+            raise ValueError(f"{type(self).__name__}: padding {padding} is more than half of the window {kernel_size}")
+
+    def _by_place(self, x: Any) -> Any:
+        """(places in a window, N, C, *out): each place a contiguous array, over which NumPy reduces fast."""
+        windows = self._windows(x, self.border)
+        shape = np.shape(windows)
+        last = self.dims + 2
+        order = (*range(last, last + self.dims), *range(last))
+        return np.reshape(np.transpose(windows, order), (math.prod(self.kernel_size), *shape[:last]))
+
+    def extra_repr(self) -> str:
+        return self._window_repr(self.kernel_size)
+
+
+class MaxPool2d(_Pool):
+    """The largest number of each window, channel by channel; tied ones share the gradient evenly.
+
+    Shapes: x (N, C, H, W), y (N, C, H', W') with H' = ⌊(H + 2·padding - kernel) / stride⌋ + 1.
+
+    Args:
+        kernel_size, stride, padding: an int, or (for height, for width); windows lie side by side by
+            default.  The padding never wins.
+    """
+
+    dims, border = 2, -np.inf
+
+    def forward(self, x: Any) -> Any:
+        return np.max(self._by_place(x), axis=0)
+
+
+class MaxPool1d(MaxPool2d):
+    """MaxPool2d along one axis.  Shapes: x (N, C, L), y (N, C, L')."""
+
+    dims = 1
+
+
+class AvgPool2d(_Pool):
+    """The mean of each window, channel by channel; zeros of the padding count.
+
+    Shapes: x (N, C, H, W), y (N, C, H', W') with H' = ⌊(H + 2·padding - kernel) / stride⌋ + 1.
+
+    Args:
+        kernel_size, stride, padding: an int, or (for height, for width); windows lie side by side by default.
+    """
+
+    dims = 2
+
+    def forward(self, x: Any) -> Any:
+        return np.mean(self._by_place(x), axis=0)
+
+
+class AvgPool1d(AvgPool2d):
+    """AvgPool2d along one axis.  Shapes: x (N, C, L), y (N, C, L')."""
+
+    dims = 1

@@ -1,0 +1,146 @@
+"""Normalisation: numbers brought to mean 0 and variance 1, or to a root mean square of 1, and a scale learned anew.
+
+`LayerNorm` and `RMSNorm` look at one sample; `BatchNorm1d` and `BatchNorm2d` at one channel over the batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from engine import Parameter, Value
+
+from .module import Module
+
+__all__ = ["BatchNorm1d", "BatchNorm2d", "LayerNorm", "RMSNorm"]
+
+
+class _OverLastAxes(Module):
+    """The axes that are normalised, and the learned scale over them."""
+
+    def __init__(self, normalized_shape: int | Sequence[int], eps: float | None, elementwise_affine: bool):
+        self.normalized_shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        self.eps = eps
+        self.weight = Parameter(np.ones(self.normalized_shape)) if elementwise_affine else None
+
+    def _axes(self, x: Any) -> tuple[int, ...]:
+        shape, wanted = np.shape(x), self.normalized_shape
+        if shape[max(0, len(shape) - len(wanted)) :] != wanted:
+            raise ValueError(f"{self!r}: the last axes of its input must be {wanted}, got shape {shape}")
+        return tuple(range(-len(wanted), 0))
+
+    def extra_repr(self) -> str:
+        return ", ".join(map(str, self.normalized_shape)) + ("" if self.weight is not None else ", elementwise_affine=False")
+
+
+class LayerNorm(_OverLastAxes):
+    """y = (x - mean) / √(variance + eps) · weight + bias, over the last axes (Ba et al. 2016).
+
+    Shapes: x and y (*, *normalized_shape), weight and bias normalized_shape.
+
+    Args:
+        elementwise_affine: whether there are weight and bias at all; bias: whether there is a bias.
+    """
+
+    def __init__(self, normalized_shape: int | Sequence[int], eps: float = 1e-5, elementwise_affine: bool = True, bias: bool = True):
+        super().__init__(normalized_shape, eps, elementwise_affine)
+        self.bias = Parameter(np.zeros(self.normalized_shape)) if elementwise_affine and bias else None
+
+    def forward(self, x: Any) -> Any:
+        y = _standardize(x, self._axes(x), self.eps)[0]
+        y = y if self.weight is None else y * self.weight
+        return y if self.bias is None else y + self.bias
+
+
+class RMSNorm(_OverLastAxes):
+    """y = x / √(mean(x²) + eps) · weight, over the last axes (Zhang & Sennrich 2019).
+
+    Shapes: x and y (*, *normalized_shape), weight normalized_shape.
+
+    Args:
+        eps: by default the spacing of floating-point numbers at 1.
+    """
+
+    def __init__(self, normalized_shape: int | Sequence[int], eps: float | None = None, elementwise_affine: bool = True):
+        super().__init__(normalized_shape, eps, elementwise_affine)
+
+    def forward(self, x: Any) -> Any:
+        axes = self._axes(x)
+        eps = float(np.finfo(getattr(x, "dtype", np.float64)).eps) if self.eps is None else self.eps
+        y = x / np.sqrt(np.mean(x * x, axis=axes, keepdims=True) + eps)
+        return y if self.weight is None else y * self.weight
+
+
+def _standardize(x: Any, axes: tuple[int, ...], eps: float | None) -> tuple[Any, Any, Any]:
+    """x with mean 0 and variance 1 along the axes; its mean and variance."""
+    mean = np.mean(x, axis=axes, keepdims=True)
+    centred = x - mean
+    variance = np.mean(centred * centred, axis=axes, keepdims=True)
+    return centred / np.sqrt(variance + eps), mean, variance
+
+
+class _BatchNorm(Module):
+    axes_of_input: tuple[int, ...]
+    layout: str
+
+    def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1, affine: bool = True, track_running_stats: bool = True):
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.track_running_stats = track_running_stats
+        self.weight = Parameter(np.ones(num_features)) if affine else None
+        self.bias = Parameter(np.zeros(num_features)) if affine else None
+        if track_running_stats:
+            self.register_buffer("running_mean", np.zeros(num_features))
+            self.register_buffer("running_var", np.ones(num_features))
+            self.register_buffer("num_batches_tracked", np.array(0))
+
+    def forward(self, x: Any) -> Any:
+        shape = np.shape(x)
+        if len(shape) not in self.axes_of_input or shape[1] != self.num_features:
+            raise ValueError(f"{self!r}: the input has shape {self.layout} with {self.num_features} channels, not {shape}")
+        axes, along = (0, *range(2, len(shape))), (1, -1, *(1,) * (len(shape) - 2))
+        if self.training or not self.track_running_stats:
+            count = int(np.prod([shape[a] for a in axes]))
+            if self.training and count < 2:
+                raise ValueError(f"{self!r}: a batch of shape {shape} has one number a channel, and so no variance; use eval()")
+            y, mean, variance = _standardize(x, axes, self.eps)
+            if self.training and self.track_running_stats:
+                self._remember(mean, variance, count / (count - 1))
+        else:
+            y = (x - self.running_mean.reshape(along)) / np.sqrt(self.running_var + self.eps).reshape(along)
+        if self.weight is None or self.bias is None:
+            return y
+        return y * np.reshape(self.weight, along) + np.reshape(self.bias, along)
+
+    def _remember(self, mean: Any, variance: Any, unbiased: float) -> None:
+        """Move the running statistics a step of `momentum` towards the batch's."""
+        for name, new in (("running_mean", mean), ("running_var", variance)):
+            numbers = np.reshape(new.data if isinstance(new, Value) else new, -1) * (unbiased if name == "running_var" else 1.0)
+            setattr(self, name, (1.0 - self.momentum) * getattr(self, name) + self.momentum * numbers)
+        self.num_batches_tracked = self.num_batches_tracked + 1
+
+    running_mean: np.ndarray[Any, Any]
+    running_var: np.ndarray[Any, Any]
+    num_batches_tracked: Any
+
+    def extra_repr(self) -> str:
+        return f"{self.num_features}"
+
+
+class BatchNorm2d(_BatchNorm):
+    """y = (x - mean) / √(variance + eps) · weight + bias, per channel over batch and places (Ioffe & Szegedy 2015).
+
+    In training mean and variance are the batch's, and the running ones move a step of `momentum` towards
+    them (towards the unbiased variance); after `eval()` the running ones are used.
+
+    Shapes: x and y (N, num_features, H, W), everything else (num_features,).
+    """
+
+    axes_of_input, layout = (4,), "(N, C, H, W)"
+
+
+class BatchNorm1d(_BatchNorm):
+    """BatchNorm2d for (N, num_features) or (N, num_features, L)."""
+
+    axes_of_input, layout = (2, 3), "(N, C) or (N, C, L)"
