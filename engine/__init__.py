@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .explanation import explain
     from .formats import to_json, to_mermaid, to_text
     from .graph import Graph, trace
+    from .proving import assert_rule, differentiable
 
 __version__ = "0.1.0"
 
@@ -40,6 +41,8 @@ _LAZY = {
     "check": "checking",
     "gradcheck": "checking",
     "GradcheckError": "checking",
+    "assert_rule": "proving",
+    "differentiable": "proving",
     "Graph": "graph",
     "to_json": "formats",
     "to_mermaid": "formats",

@@ -346,9 +346,8 @@ def _linear(primitive: Primitive, call: Call) -> None:
     for k, rule in _rules(primitive, call):
         mixed, apart = rule(2.0 * g - 3.0 * h, out, *args), 2.0 * rule(g, out, *args) - 3.0 * rule(h, out, *args)
         if not _close(mixed, apart, 1e-9):
-            raise AssertionError(
-                f"the vjp of operand {k} is not linear in the cotangent: vjp(2g - 3h) is {_show(mixed)}, 2 vjp(g) - 3 vjp(h) is {_show(apart)}"
-            )
+            found = f"vjp(2g - 3h) is {_show(mixed)}, 2 vjp(g) - 3 vjp(h) is {_show(apart)}"
+            raise AssertionError(f"the vjp of operand {k} is not linear in the cotangent: {found}")
 
 
 def _second(primitive: Primitive, call: Call) -> None:
