@@ -72,7 +72,7 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--wrt", metavar="NAMES", help="differentiate with respect to these variables only: --wrt w,b")
     parser.add_argument("--sum", action="store_true", help="differentiate the sum of a result that is an array")
     parser.add_argument("--explain", action="store_true", help="tell each backward step in words and numbers")
-    parser.add_argument("--check", action="store_true", help="compare every gradient with a numerical one; exit status 1 if one is wrong")
+    parser.add_argument("--check", action="store_true", help="compare every gradient with a numerical one; exit status 1 unless all agree")
     parser.add_argument("--json", action="store_true", help="print the graph as JSON instead of tables; no picture without -o")
     parser.add_argument("-o", "--output", metavar="FILE", help=f"the picture, or the data: {', '.join(SUFFIXES)} (default chainrule.svg)")
     parser.add_argument("--force", action="store_true", help="replace a file that chainrule did not write")
@@ -84,7 +84,7 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
         option = word.split("=")[0] in known or (word.startswith("-o") and word.endswith(SUFFIXES))
         return "\0" + word if word.startswith("-") and not word.startswith("--") and not option else word
 
-    arguments = parser.parse_args([shield(word) for word in argv])
+    arguments = parser.parse_intermixed_args([shield(word) for word in argv])
     arguments.words = [word.removeprefix("\0") for word in arguments.words]
     return arguments
 
@@ -341,9 +341,6 @@ def run(argv: Sequence[str]) -> int:
             leaves[name] = Value(data, label=name, requires_grad=name in wanted)
         except TypeError as error:
             raise CommandError(f"{name}: {error}") from error
-    for name in values:
-        if name not in expression.names:
-            print(f"chainrule: note: {name!r} is not in the expression", file=sys.stderr)
 
     result = _scalar(expression.evaluate(leaves), arguments)
     if not isinstance(result, Value) or not result.requires_grad:
@@ -355,6 +352,9 @@ def run(argv: Sequence[str]) -> int:
     with np.errstate(all="ignore"):
         result.backward()
 
+    for name in values:
+        if name not in expression.names:
+            print(f"chainrule: note: {name!r} is not in the expression", file=sys.stderr)
     if arguments.json:
         from .formats import to_json
 
@@ -380,7 +380,7 @@ def run(argv: Sequence[str]) -> int:
         try:
             write(result, target)
         except (OSError, ValueError) as error:
-            told = f"no picture: {error}"
+            told = f"no picture: {error}; -o FILE.json writes the whole graph as data"
             if arguments.output:
                 raise CommandError(told) from error
             print(f"chainrule: {told}", file=sys.stderr)
@@ -413,7 +413,7 @@ def _check(expression: Expression, leaves: Mapping[str, Value], arguments: argpa
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command's entry point; returns the exit status: 0, 1 for a wrong gradient, 2 for bad input."""
+    """The command's entry point; returns the exit status: 0, 1 where a check failed, 2 for bad input."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal without ∂ gets ?
@@ -422,7 +422,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return status
     except (CommandError, ExpressionError) as error:
-        print(f"chainrule: {error}", file=sys.stderr)
+        print(f"chainrule: {' '.join(str(error).splitlines())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

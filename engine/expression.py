@@ -130,10 +130,7 @@ class Expression:
                     raise ExpressionError(step.column, "the result does not fit into memory") from error
                 except Exception as error:  # whatever a function says to arguments that it was not made for
                     raise ExpressionError(step.column, _first_line(error)) from error
-            try:
-                return _operand(stack.pop())
-            except (TypeError, ValueError) as error:
-                raise ExpressionError(1, f"the result is no array of numbers: {_first_line(error)}") from error
+        return stack.pop()
 
 
 def _operand(thing: Any) -> Any:
@@ -143,9 +140,12 @@ def _operand(thing: Any) -> Any:
     if isinstance(thing, int):
         return float(thing)
     if isinstance(thing, (list, tuple)):
-        if any(isinstance(item, (Value, np.ndarray, list, tuple)) for item in thing) and _holds_values(thing):
+        if _holds_values(thing):
             return COMPOSITES["stack"]([_operand(item) for item in thing])
-        return np.array([_operand(item) for item in thing], dtype=float)
+        try:
+            return np.array([_operand(item) for item in thing], dtype=float)
+        except ValueError:
+            raise ValueError("the rows of a list have one length, and these have several") from None
     return thing
 
 
@@ -194,6 +194,8 @@ def _call(name: str, function: Callable[..., Any], lead: tuple[Any, ...], count:
 def _index(thing: Any, index: Any) -> Any:
     if isinstance(thing, (list, tuple)) and isinstance(index, (int, slice)):
         return thing[index]
+    if _holds_values(index):
+        raise TypeError("an index is made of constants, not of variables")
     return TABLE["getitem"](_operand(thing), index=np.asarray(index) if isinstance(index, list) else index)
 
 
@@ -209,6 +211,8 @@ def parse(text: str) -> Expression:
     """
     lead = len(text) - len(text.lstrip())
     body = "".join(" " if c in "\r\n\t\f\v" else c for c in text[lead:])
+    if "\0" in body:
+        raise ExpressionError(lead + body.index("\0") + 1, "a null character has no place here")
     if not body.strip():
         raise ExpressionError(1, 'nothing to compute; give an expression, as in "x**2"')
     try:
@@ -216,7 +220,7 @@ def parse(text: str) -> Expression:
             warnings.simplefilter("ignore")  # Python's advice on code that is never run
             tree = ast.parse(body, mode="eval").body
     except SyntaxError as error:
-        ended = not error.offset or (error.lineno or 1) > 1
+        ended = error.msg == "invalid syntax" and not error.offset
         column = len(body.rstrip()) + 1 if ended else min(error.offset or 1, len(body) + 1)
         raise ExpressionError(lead + column, "the expression ends too early" if ended else _syntax(error.msg, body)) from None
     except (RecursionError, MemoryError):
@@ -248,9 +252,10 @@ class _Reader:
                 continue
             steps.append(step)
             pending.extend(operands)
+        finish = Step(self.column(tree.col_offset), _operand, 1)
         if errors:
             raise min(errors, key=lambda error: error.column)
-        return Expression(self.text, dict(sorted(self.names.items(), key=lambda item: item[1])), tuple(reversed(steps)))
+        return Expression(self.text, dict(sorted(self.names.items(), key=lambda item: item[1])), (*reversed(steps), finish))
 
     def column(self, offset: int) -> int:
         """The column for an offset in bytes."""
@@ -298,8 +303,8 @@ class _Reader:
                     lead, operands = (args[0].value,), operands[1:]
                 apply = _call(name, self.functions[name], lead, len(args) - len(lead), keys)
                 return Step(column, apply, len(operands)), operands
-            case ast.Call(func=ast.Attribute() as attribute):
-                raise refuse(REFUSED[ast.Attribute], self.column((attribute.end_col_offset or 0) - len(attribute.attr.encode())))
+            case (ast.Attribute(attr=name) as attribute) | ast.Call(func=ast.Attribute(attr=name) as attribute):
+                raise refuse(REFUSED[ast.Attribute], self.column((attribute.end_col_offset or 0) - len(name.encode())))
             case ast.Call():
                 raise refuse("only a function can be called, and by its name; for a product write *")
             case ast.Subscript(value=value, slice=index):
@@ -329,7 +334,7 @@ def _first_line(error: Exception) -> str:
 def _like(name: str, known: Iterable[str]) -> str:
     """A hint to the known name that was probably meant, letters in another order first; or ""."""
     known = list(known)
-    close = [k for k in known if sorted(k) == sorted(name)] or get_close_matches(name.lower(), known, 1, 0.6)
+    close = [k for k in known if sorted(k) == sorted(name)] or get_close_matches(name.lower(), known, 1, 0.7)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
