@@ -45,14 +45,15 @@ def summary(data: Any) -> str:
     if not np.ndim(data):
         return number(data)
     flat = np.ravel(data)
+    if not flat.size:
+        return "empty"
     if flat.size <= FEW:
         return _nested(data)
     finite = flat[np.isfinite(flat)].astype(np.float64)
     parts = [f"{count} {word}" for word, count in (("nan", np.isnan(flat).sum()), ("inf", np.isinf(flat).sum())) if count]
     if finite.size:
         low, high = finite.min(), finite.max()
-        with np.errstate(over="ignore"):
-            mean = finite.mean()
+        mean = (finite / finite.size).sum()  # in this order it cannot overflow
         if abs(mean) < 1e-12 * max(-low, high):  # the noise of rounding
             mean = 0.0
         parts.insert(0, f"all {number(low)}" if low == high else f"{number(low)} … {number(high)}, mean {number(mean)}")
@@ -157,7 +158,7 @@ def to_mermaid(outputs: Any, names: Mapping[str, Any] | None = None) -> str:
     lines = ["flowchart LR"]
     for node in graph.nodes:
         head = " ".join(filter(None, (node.name, shape_of(node.data))))
-        rows = [head] if node.value is None else [head, f"value {summary(node.data)}"]
+        rows = [head] if is_number(node) else [head, f"value {summary(node.data)}"]
         if node.value is not None and node.value.requires_grad:
             rows.append(f"grad {summary(node.grad)}")
         lines.append(f'    v{node.index}["{"<br>".join(map(_escape_mermaid, rows))}"]:::{node.role}')
