@@ -11,8 +11,6 @@ from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 
-import nn
-
 from ._common import CYCLE, STYLE, Demo
 
 FOLDER = Path(__file__).parent
@@ -58,6 +56,8 @@ def run(name: str, argv: list[str]) -> int:
     """Ask the question, run the demo with everything random seeded, give the answer."""
     import matplotlib
 
+    import nn
+
     module = import_module(f"demos.{name}")
     doc = inspect.cleandoc(module.__doc__ or "")
     parser = argparse.ArgumentParser(prog=f"python -m demos {name}", description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -70,7 +70,8 @@ def run(name: str, argv: list[str]) -> int:
     random.seed(demo.seed)
     nn.manual_seed(demo.seed)
     print(doc, end="\n\n", flush=True)
-    with matplotlib.rc_context(STYLE | {"axes.prop_cycle": matplotlib.cycler(color=CYCLE)}):
+    style = STYLE | {"axes.prop_cycle": matplotlib.cycler(color=CYCLE), "savefig.dpi": demo.pick(150, 80)}
+    with matplotlib.rc_context(style):
         answer = module.run(demo)
     print(f"\n{answer}")
     return 0
