@@ -11,6 +11,7 @@ otherwise by the Graphviz library that the pygraphviz wheel carries, so nothing 
 
 from __future__ import annotations
 
+import atexit
 import html
 import math
 import os
@@ -19,8 +20,12 @@ import shutil
 import sys
 import tempfile
 import threading
-from collections.abc import Iterable, Mapping
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -149,28 +154,58 @@ def _lay_out(source: str, format: str, engine: str) -> bytes:
     import pygraphviz  # type: ignore[import-untyped]
 
     with _ONE_AT_A_TIME, _without_font_noise():
+        _lend_fonts(needed=not format.startswith("svg"))
         try:
             return bytes(pygraphviz.AGraph(string=source).draw(format=format, prog=engine))
         except (ValueError, TypeError, OSError, pygraphviz.DotError) as error:
             raise ValueError(f"Graphviz could not make {format!r} with {engine!r}: {error}") from error
 
 
-class _without_font_noise:
+@contextmanager
+def _without_font_noise() -> Iterator[None]:
     """Keeps the font library's remarks about the system's own configuration off the terminal; other messages pass."""
-
-    def __enter__(self) -> None:
-        sys.stderr.flush()
-        self.kept, self.heard = os.dup(2), tempfile.TemporaryFile()
-        os.dup2(self.heard.fileno(), 2)
-
-    def __exit__(self, *_: Any) -> None:
-        os.dup2(self.kept, 2)
-        os.close(self.kept)
-        with self.heard:
-            self.heard.seek(0)
-            for line in self.heard:
+    try:
+        kept = os.dup(2)
+    except OSError:  # a process without a standard error
+        yield
+        return
+    with tempfile.TemporaryFile() as heard:
+        os.dup2(heard.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            heard.seek(0)
+            for line in heard:
                 if not line.startswith(b"Fontconfig"):
                     os.write(2, line)
+
+
+@cache
+def _lend_fonts(needed: bool) -> None:
+    """On a Linux without any font, as containers are, let the library use matplotlib's if that is installed.
+
+    Without a font an SVG is still good, since its viewer has one, but a PNG or PDF has boxes for letters.
+    """
+    settings = Path("/etc/fonts/fonts.conf")
+    if not sys.platform.startswith("linux") or "FONTCONFIG_FILE" in os.environ:
+        return
+    folders = re.findall(r"<dir>(.*?)</dir>", settings.read_text()) if settings.exists() else []
+    if any(files for folder in folders for _, _, files in os.walk(os.path.expanduser(folder))):
+        return
+    if (found := find_spec("matplotlib")) is None or found.origin is None:
+        if needed:
+            warnings.warn(
+                "this system has no fonts, so the picture shows boxes for letters: draw an SVG, or install matplotlib", stacklevel=5
+            )
+        return
+    fonts = Path(found.origin).parent / "mpl-data" / "fonts" / "ttf"
+    chosen = '<edit name="family" mode="assign" binding="strong"><string>DejaVu Sans</string></edit>'
+    with tempfile.NamedTemporaryFile("w", suffix=".conf", delete=False) as file:
+        file.write(f'<fontconfig><dir>{html.escape(str(fonts))}</dir><match target="pattern">{chosen}</match></fontconfig>')
+    atexit.register(os.unlink, file.name)
+    os.environ["FONTCONFIG_FILE"] = file.name
 
 
 def write_atomically(path: str | os.PathLike[str], data: str | bytes) -> None:
