@@ -284,8 +284,10 @@ class _Story:
             self.lines += ["", f"… {left} older values are not told; explain(..., steps={10 * max(told, 1)}) tells more."]
             leaves = [node for node in leaves if node.value is not None and node.value.is_leaf]
         if leaves:
-            self.lines += ["", "What was given has received" if left else "The gradients of what was given"]
-            self.lines += [f"   {self.gradient(node)}" for node in leaves]
+            self.lines += ["", "Received so far" if left else "The gradients of what was given"]
+            for node in leaves:
+                so_far = f"{node.name}: {figure(sum(self.received[node.index]))}, of {figure(node.grad)} in all"
+                self.lines.append("   " + (so_far if left else self.gradient(node)))
 
 
 def _signed(number: Any) -> str:
