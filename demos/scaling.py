@@ -51,12 +51,12 @@ def run(demo) -> str:
     print(f"means of the 13 measurements: from {low:.2g} to {high:.3g}\n")
     scales = {"raw": lambda x: x, "normalised": normalise(x), "standardised": standardise(x)}
     steps = demo.pick(300, 60)
-    rows, curves, hits = [], {}, {}
+    rows, curves, hits, flats = [], {}, {}, {}
     for name, scale in scales.items():
         model, curves[name], _ = train(scale(x), y, demo.seed, steps)
         hits[name] = accuracy(model(scale(x_test)), y_test)
-        flat = np.mean(np.abs(np.tanh(model[0](scale(x)).data)) > 0.99)
-        rows.append([name, curves[name][0], curves[name][-1], f"{flat:.0%}", f"{hits[name]:.1%}"])
+        flats[name] = np.mean(np.abs(np.tanh(model[0](scale(x)).data)) > 0.99)
+        rows.append([name, curves[name][0], curves[name][-1], f"{flats[name]:.0%}", f"{hits[name]:.1%}"])
     demo.table(["inputs", "first loss", "last loss", "tanh saturated", "test accuracy"], rows)
 
     steps = demo.pick(5_000, 300)
@@ -82,6 +82,6 @@ def run(demo) -> str:
     held = ", ".join(f"with {name} to {sizes[name][-1]:.0f}" for name in ("L1", "L2"))
     return (
         "Of unseen wines the network names right: " + ", ".join(f"{name} {hit:.1%}" for name, hit in hits.items()) + ";\n"
-        "large raw numbers drive every tanh into saturation before it has learned anything.\n"
+        f"from raw numbers {flats['raw']:.0%} of the tanhs end saturated, from standardised ones {flats['standardised']:.0%}.\n"
         f"Trained on for {steps:,} steps, Σ|w| goes from {sizes['L1'][0]:.0f} to {sizes['no penalty'][-1]:.0f} without a penalty, {held}."
     )
