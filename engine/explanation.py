@@ -279,6 +279,8 @@ class _Story:
 
     def close(self, told: int, left: int) -> None:
         leaves = [node for node in self.graph.nodes if not node.op and node.index in self.received and node.grad is not None]
+        if self.root.grad is None:  # what the leaves hold is another pass's
+            leaves = []
         left += self.graph.total - sum(node.value is not None for node in self.graph.nodes)
         if left:
             self.lines += ["", f"… {left} older values are not told; explain(..., steps={10 * max(told, 1)}) tells more."]
