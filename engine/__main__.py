@@ -9,6 +9,7 @@ import argparse
 import os
 import struct
 import sys
+import textwrap
 import unicodedata
 import zlib
 from collections.abc import Mapping, Sequence
@@ -56,8 +57,6 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _arguments(argv: Sequence[str]) -> argparse.Namespace:
-    import textwrap
-
     names = textwrap.fill(", ".join(sorted(TABLE.keys() | COMPOSITES.keys())), 78, initial_indent="    ", subsequent_indent="    ")
     parser = _Parser(
         prog="chainrule",
@@ -73,7 +72,7 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--sum", action="store_true", help="differentiate the sum of a result that is an array")
     parser.add_argument("--explain", action="store_true", help="tell each backward step in words and numbers")
     parser.add_argument("--check", action="store_true", help="compare every gradient with a numerical one; exit status 1 unless all agree")
-    parser.add_argument("--json", action="store_true", help="print the graph as JSON instead of tables; no picture without -o")
+    parser.add_argument("--json", action="store_true", help="print the graph as JSON instead of tables and words; no picture without -o")
     parser.add_argument("-o", "--output", metavar="FILE", help=f"the picture, or the data: {', '.join(SUFFIXES)} (default chainrule.svg)")
     parser.add_argument("--force", action="store_true", help="replace a file that chainrule did not write")
     parser.add_argument("--version", action="version", version=f"chainrule {__version__}")

@@ -196,7 +196,7 @@ class _Story:
         if root.value is not None and root.value.is_leaf:
             told += " was given, not computed: there is no step to tell."
         elif root.grad is None:
-            told += f". No backward pass has reached it yet, so no gradient is known; call {root.name}.backward() first."
+            told += f". No backward pass has left a gradient here yet; call {root.name}.backward() first."
         elif self.starts:
             told += f". The backward pass starts here, with ∂{root.name}/∂{root.name} = {figure(root.grad)}."
         else:
@@ -233,7 +233,8 @@ class _Story:
                 f"{number}. {node.name} = {figure(node.data)} was made by hand ({node.op}); its own _backward passes the gradient on.",
             ]
             return
-        next(contributions(value, value.grad), None)  # raises MutationError where data was changed since
+        with np.errstate(all="ignore"):
+            next(contributions(value, np.zeros(value.shape)[()]), None)  # raises MutationError where data was changed since
         head = f"{number}. {node.name} = {operation(self.graph, node)} = {figure(node.data)}"
         if node.op not in BINDING and (doc := value._primitive.__doc__) and not doc.startswith(node.primitive):
             head += f"   [{node.primitive}: {doc}]"
@@ -279,8 +280,8 @@ class _Story:
 
     def close(self, told: int, left: int) -> None:
         leaves = [node for node in self.graph.nodes if not node.op and node.index in self.received and node.grad is not None]
-        if self.root.grad is None:  # what the leaves hold is another pass's
-            leaves = []
+        if any(part is None for node in leaves for part in self.received[node.index]):
+            leaves = []  # what they hold was left by another pass, or by one that kept no gradients of results
         left += self.graph.total - sum(node.value is not None for node in self.graph.nodes)
         if left:
             self.lines += ["", f"… {left} older values are not told; explain(..., steps={10 * max(told, 1)}) tells more."]

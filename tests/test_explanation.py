@@ -155,8 +155,7 @@ def test_formulas_a_student_recognises(make, formulas: list[str]) -> None:  # ty
 def test_before_a_backward_pass_gradients_are_unknown() -> None:
     out, _ = neuron()
     text = str(explain(out))
-    assert "No backward pass" in text
-    assert "call out.backward()" in text
+    assert "No backward pass has left a gradient here yet; call out.backward() first" in text
     assert "∂out/∂n = 1 - out * out = 0.5\n" in text
     assert "it passes" not in text
 
@@ -254,3 +253,20 @@ def test_operations_are_spelled_as_they_are_written() -> None:
     ]:
         graph = Graph(result)
         assert operation(graph, graph.nodes[graph.outputs[0]]).replace(", keepdims=False", "") == text.replace(", keepdims=False", "")
+
+
+def test_telling_changes_nothing() -> None:
+    v = Value([1.0, 2.0], label="v")
+    out = (v * v).sum()
+    explain(out)
+    assert not any(node.grad is not None for node in Graph(out).nodes)
+
+
+def test_a_backward_pass_is_a_graph_to_be_told_as_well() -> None:
+    x = Value(3.0, label="x")
+    (x**3).backward(create_graph=True)
+    slope = x.grad
+    x.zero_grad()
+    slope.backward()
+    assert "∂v" in str(explain(slope))
+    assert f"= {figure(x.grad)}" in str(explain(slope))
