@@ -23,7 +23,7 @@ import threading
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from itertools import pairwise
@@ -323,115 +323,107 @@ class _Step:
     notes: list[str]
     arrows: list[tuple[int, float | None]]  # (source, local derivative)
     results: list[int]
-    group: str = ""
+    frame: str  # the group that it stands in
 
 
-@dataclass
 class _Scene:
-    """The graph after folding: which values are boxes, and which steps lead to them."""
+    """The graph after folding: which values are boxes, which steps lead to them, and the frame around each.
 
-    graph: Graph
-    collapse: str | Iterable[str] | bool
-    groups: Mapping[str, Iterable[Value]]
-    visible: list[int] = field(default_factory=list)
-    steps: list[_Step] = field(default_factory=list)
-    group_of: dict[int, str] = field(default_factory=dict)
+    Attributes:
+        visible: the indices of the values that have a box.
+        steps: the dark nodes, in the order of computation.
+        frame: value -> the group whose frame holds its box; outside of all if it has none.
+    """
 
-    def __post_init__(self) -> None:
-        nodes = self.graph.nodes
+    def __init__(self, graph: Graph, collapse: str | Iterable[str] | bool, groups: Mapping[str, Iterable[Value]]):
+        self.graph, self.groups = graph, groups
+        self.users: list[list[int]] = [[] for _ in graph.nodes]
+        for node in graph.nodes:
+            for edge in node.edges:
+                self.users[edge.source].append(node.index)
+        self.frame = self._members()
+        self.folds: dict[str, list[int]] = {}
+        self.fold_of: dict[int, str] = {}
+        for name in self._wanted(collapse):
+            self.folds[name] = self._folded(name)
+            self.fold_of |= dict.fromkeys(self.folds[name], name)
+        self.visible = [node.index for node in graph.nodes if self._is_visible(node.index)]
+        self.steps = self._steps()
+        for i, fold in self.fold_of.items():
+            if fold in groups:
+                self.frame[i] = self.around(fold)
+
+    def _members(self) -> dict[int, str]:
+        """The group of each value: the longest path that lists it.  A number of the formula belongs where it is used."""
         paths: dict[Value, str] = {}
         for path, members in self.groups.items():
-            for value in members:
-                if len(path) >= len(paths.get(value, "")):
-                    paths[value] = path
-        self.group_of = {n.index: paths[n.value] for n in nodes if n.value is not None and n.value in paths}
-        users: list[list[int]] = [[] for _ in nodes]
-        for node in nodes:
-            for edge in node.edges:
-                users[edge.source].append(node.index)
-        for node in nodes:  # a number of the formula belongs where it is used
-            if node.value is None and users[node.index] and users[node.index][0] in self.group_of:
-                self.group_of[node.index] = self.group_of[users[node.index][0]]
-
-        folds = self._folds(users)
-        fold_of = {i: name for name, members in folds.items() for i in members}
-        tops = set(self.graph.outputs)
-        for node in nodes:
-            i = node.index
-            fold = fold_of.get(i)
-            if fold is None or i in tops or any(fold_of.get(user) != fold for user in users[i]):
-                self.visible.append(i)
-        shown = set(self.visible)
-        done: dict[str, _Step] = {}
-        for node in nodes:
-            fold = fold_of.get(node.index)
-            if fold is None:
-                if node.edges:
-                    arrows = [(edge.source, edge.local) for edge in node.edges]
-                    self.steps.append(_Step(f"op{node.index}", "operation", node.op, parameters(node), arrows, [node.index]))
-                elif _goes_on(node):
-                    self.steps.append(_Step(f"op{node.index}", "more", "⋯", [], [], [node.index]))
-                continue
-            if fold not in done:
-                done[fold] = _Step(
-                    f"fold{len(done)}", "fold", fold, _contents([nodes[i] for i in folds[fold]]), [], [], self.frame_of(fold)
-                )
-                self.steps.append(done[fold])
-            step = done[fold]
-            if node.edges and node.index in shown:
-                step.results.append(node.index)
-            for edge in node.edges:
-                known = (edge.source, None)
-                if (
-                    edge.source in shown
-                    and known not in step.arrows
-                    and not (fold_of.get(edge.source) == fold and nodes[edge.source].edges)
-                ):
-                    step.arrows.append(known)
-
-    def frame_of(self, path: str) -> str:
-        """The group that a group lies in: "a.b" for "a.b.c", or "a" if there is no group "a.b"; "" for an outermost one."""
-        while path:
-            path = path.rpartition(".")[0]
-            if path in self.groups:
-                return path
-        return ""
-
-    def frames_around(self, path: str) -> list[str]:
-        """A group and those that it lies in, the innermost first."""
-        found = []
-        while path:
-            found.append(path)
-            path = self.frame_of(path)
+            paths |= {value: path for value in members if len(path) >= len(paths.get(value, ""))}
+        found = {node.index: paths[node.value] for node in self.graph.nodes if node.value is not None and node.value in paths}
+        for node in self.graph.nodes:
+            if is_number(node) and self.users[node.index] and (group := found.get(self.users[node.index][0])):
+                found.setdefault(node.index, group)
         return found
 
-    def _folds(self, users: list[list[int]]) -> dict[str, list[int]]:
-        """Name -> the indices of the nodes folded under it."""
+    def around(self, path: str) -> str:
+        """The group that a group lies in: "a.b" for "a.b.c", or "a" if there is no group "a.b"; "" for an outermost one."""
+        while path := path.rpartition(".")[0]:
+            if path in self.groups:
+                break
+        return path
+
+    def _wanted(self, collapse: str | Iterable[str] | bool) -> list[str]:
+        if collapse is True:
+            return [path for path in self.groups if not self.around(path)]
+        return [collapse] if isinstance(collapse, str) else list(collapse or ())
+
+    def _folded(self, name: str) -> list[int]:
+        """The indices of what a group or a label folds."""
         nodes = self.graph.nodes
-        if self.collapse is True:
-            wanted = [path for path in self.groups if not self.frame_of(path)]
-        else:
-            wanted = [self.collapse] if isinstance(self.collapse, str) else list(self.collapse or ())
-        folds: dict[str, list[int]] = {}
-        for name in wanted:
-            members = {i for i, path in self.group_of.items() if path == name or path.startswith(name + ".")}
-            if not members:
-                heads = [n.index for n in nodes if n.name == name and n.edges]
-                if not heads:
-                    known = [
-                        *self.groups,
-                        *(n.name for n in nodes if n.labelled and n.edges),
-                    ]
-                    raise ValueError(
-                        f"collapse={name!r} names neither a group nor a computed value of the graph; it has {', '.join(known) or 'none'}"
-                    )
-                members = set(heads)
-                for node in reversed(nodes[: max(heads)]):
-                    private = node.edges or _goes_on(node) or (node.role == "constant" and not node.labelled)
-                    if private and users[node.index] and members.issuperset(users[node.index]):
-                        members.add(node.index)
-            folds[name] = sorted(members)
-        return folds
+        if members := [i for i, path in self.frame.items() if f"{path}.".startswith(f"{name}.")]:
+            return sorted(members)
+        inside = {node.index for node in nodes if node.name == name and node.edges}
+        if not inside:
+            known = [*self.groups, *(node.name for node in nodes if node.labelled and node.edges)]
+            raise ValueError(f"collapse={name!r} names neither a group nor a computed value; this graph has {', '.join(known) or 'none'}")
+        for node in reversed(nodes[: max(inside)]):  # what only these use is theirs
+            given = not node.edges and not _goes_on(node) and not is_number(node)
+            if not given and self.users[node.index] and inside.issuperset(self.users[node.index]):
+                inside.add(node.index)
+        return sorted(inside)
+
+    def _is_visible(self, i: int) -> bool:
+        """Whether a value is outside of any fold, or the result of one."""
+        fold = self.fold_of.get(i)
+        return fold is None or i in self.graph.outputs or any(self.fold_of.get(user) != fold for user in self.users[i])
+
+    def _steps(self) -> list[_Step]:
+        steps: dict[str, _Step] = {}
+        shown = set(self.visible)
+        for node in self.graph.nodes:
+            fold, key = self.fold_of.get(node.index), f"op{node.index}"
+            if fold is not None:
+                self._enter(node, fold, steps, shown)
+            elif node.edges:
+                arrows = [(edge.source, edge.local) for edge in node.edges]
+                steps[key] = _Step(key, "operation", node.op, parameters(node), arrows, [node.index], self.frame.get(node.index, ""))
+            elif _goes_on(node):
+                steps[key] = _Step(key, "more", "⋯", [], [], [node.index], self.frame.get(node.index, ""))
+        return list(steps.values())
+
+    def _enter(self, node: Node, fold: str, steps: dict[str, _Step], shown: set[int]) -> None:
+        """Add a folded node to its fold's step: one arrow from each value outside, one link to each result."""
+        if fold not in steps:
+            members = [self.graph.nodes[i] for i in self.folds[fold]]
+            frame = self.around(fold) if fold in self.groups else self.frame.get(members[-1].index, "")
+            count = sum(step.kind == "fold" for step in steps.values())
+            steps[fold] = _Step(f"fold{count}", "fold", fold, _contents(members), [], [], frame)
+        step = steps[fold]
+        if node.edges and node.index in shown:
+            step.results.append(node.index)
+        for edge in node.edges:
+            within = self.fold_of.get(edge.source) == fold and self.graph.nodes[edge.source].edges
+            if edge.source in shown and not within and (edge.source, None) not in step.arrows:
+                step.arrows.append((edge.source, None))
 
 
 def _goes_on(node: Node) -> bool:
@@ -476,77 +468,60 @@ def _rows(scene: _Scene, sideways: bool) -> dict[int, int]:
 
 def _paint(scene: _Scene, format: str, rankdir: str, legend: bool) -> Picture:
     nodes = scene.graph.nodes
-    sizes = {i: _size(nodes[i].grad) for i in scene.visible}
-    largest = max((s for s in sizes.values() if s is not None and math.isfinite(s)), default=0.0)
     picture = Picture(
         "graph",
         format=format,
-        graph_attr={
-            "rankdir": rankdir,
-            "bgcolor": "transparent",
-            "fontname": FONT,
-            "nodesep": "0.18",
-            "ranksep": "0.22",
-            "pad": "0.1",
-        },
+        graph_attr={"rankdir": rankdir, "bgcolor": "transparent", "fontname": FONT, "nodesep": "0.18", "ranksep": "0.22", "pad": "0.1"},
         node_attr={"fontname": FONT, "fontsize": "11", "shape": "plain", "fontcolor": INK},
         edge_attr={"fontname": FONT, "fontsize": "9", "color": LINE, "arrowsize": "0.7"},
     )
-    frames: dict[str, graphviz.Digraph] = {"": picture}
-    framed = (*scene.group_of.values(), *(step.group for step in scene.steps))
-    for path in sorted({part for whole in framed for part in scene.frames_around(whole)}):  # an outer one before what it holds
-        frames[path] = graphviz.Digraph(f"cluster_{len(frames)}", graph_attr=_frame_style(path[len(scene.frame_of(path)) :].lstrip(".")))
-
+    frames = {"": picture}
+    sizes = {i: _size(nodes[i].grad) for i in scene.visible}
+    largest = max((size for size in sizes.values() if size is not None and math.isfinite(size)), default=0.0)
     rows = _rows(scene, rankdir in ("LR", "RL"))
-    first: dict[int, str] = {}  # row -> the node that it starts with
+    starts: dict[int, str] = {}  # row -> the node that it starts with
     drawn: set[str] = set()
 
+    def frame(path: str) -> graphviz.Digraph:
+        outer = path
+        while outer not in frames:
+            title = outer.removeprefix(scene.around(outer)).lstrip(".")
+            frames[outer] = graphviz.Digraph(f"cluster_{len(frames)}", graph_attr=_frame_style(title))
+            outer = scene.around(outer)
+        return frames[path]
+
     def box(i: int, row: int) -> str:
-        """The key of value i's box in a row, drawn now if it isn't yet."""
-        away = rows[i] != row
-        key = f"v{i}r{row}" if away else f"v{i}"
+        """The key of a value's box in a row, drawn now if it isn't yet."""
+        key = f"v{i}" if rows[i] == row else f"v{i}r{row}"
         if key not in drawn:
             drawn.add(key)
-            node = nodes[i]
-            role = "interior" if _goes_on(node) and node.role == "input" else node.role
-            look = {"class": f"{'reference' if away else 'value'} {role}", "tooltip": _tooltip(node)}
-            if away:
-                look |= {"label": f"<{_font(node.name, bold=node.labelled)}>", "shape": "box", "margin": "0.08,0.03", "height": "0"}
-                look |= {"style": "rounded,filled,dashed", "color": MUTED, "penwidth": "1.2", "fillcolor": FILL[role], "width": "0.2"}
-            else:
-                look["label"] = f"<{_box(node, role, sizes[i], largest)}>"
-            frames[scene.group_of.get(i, "") if not folded(i) else ""].node(key, **look)
-            first.setdefault(row, key)
+            starts.setdefault(row, key)
+            look = _box(nodes[i], sizes[i], largest) if rows[i] == row else _reference(nodes[i])
+            frame(scene.frame.get(i, "")).node(key, tooltip=_tooltip(nodes[i]), **look)
         return key
-
-    hidden_in = {i: step for step in scene.steps if step.kind == "fold" for i in step.results}
-
-    def folded(i: int) -> bool:
-        return i in hidden_in
 
     for step in scene.steps:
         row = rows[step.results[0]] if step.results else 0
         sources = [box(source, row) for source, _ in step.arrows]
-        frame = frames[step.group or (scene.group_of.get(step.results[0], "") if step.results and step.kind != "fold" else "")]
-        frame.node(step.key, **_pill(step))
-        first.setdefault(row, step.key)
+        frame(step.frame).node(step.key, **_pill(step))
+        starts.setdefault(row, step.key)
         for key, (source, local) in zip(sources, step.arrows, strict=True):
             label = {} if local is None else {"label": f"<{_chip(number(local))}>"}
             picture.edge(key, step.key, weight="1" if nodes[source].role in LEAVES else "4", **label)
         for result in step.results:
-            picture.edge(step.key, box(result, row), arrowhead="none", penwidth="2", weight="4", **{"class": "result"})
+            picture.edge(step.key, box(result, row), arrowhead="none", penwidth="2", weight="4")
     for i in scene.visible:
         box(i, rows[i])
+
     for path in sorted(frames, reverse=True):  # an inner frame is complete before it enters the outer one
         if path:
-            frames[scene.frame_of(path)].subgraph(frames[path])
-    if len(first) > 1:
-        starts = [first[row] for row in sorted(first)]
+            frames[scene.around(path)].subgraph(frames[path])
+    if len(starts) > 1:  # the rows in their order
         with picture.subgraph(graph_attr={"rank": "same"}) as same:
-            for above, below in pairwise(starts):
+            for above, below in pairwise(starts[row] for row in sorted(starts)):
                 same.edge(above, below, style="invis")
     if legend:
-        picture.attr(label=f"<{_legend(scene, largest, len(first) > 1)}>", labelloc="b", labeljust="l")
+        picture.attr(label=f"<{_legend(scene, largest, len(starts) > 1)}>", labelloc="b", labeljust="l")
     return picture
 
 
@@ -583,23 +558,49 @@ def _font(text: str, color: str = INK, size: int = 11, bold: bool = False) -> st
     return f'<FONT COLOR="{color}" POINT-SIZE="{size}">{marked}</FONT>'
 
 
-def _box(node: Node, role: str, size: float | None, largest: float) -> str:
-    table = (
-        f'<TABLE BORDER="{2 if role == "output" else 1}" CELLBORDER="0" CELLSPACING="2" CELLPADDING="1" '
-        f'STYLE="ROUNDED" COLOR="{EDGE[role]}" BGCOLOR="{FILL[role]}">'
-    )
+def _role(node: Node) -> str:
+    """The role that its colour tells; what lies at the depth is a result like any other."""
+    return "interior" if _goes_on(node) and node.role == "input" else node.role
+
+
+def _box(node: Node, size: float | None, largest: float) -> dict[str, str]:
+    role = _role(node)
+    rows = []
     if is_number(node):
-        return f'{table}<TR><TD CELLPADDING="3">{_font(number(node.data))}</TD></TR></TABLE>'
-    head = _font(node.name, bold=True) if node.labelled else _font(node.name, MUTED, 9)
-    if shape := shape_of(node.data):
-        head += _font(f"  {shape}", MUTED, 9)
-    rows = [f'<TR><TD COLSPAN="2">{head}</TD></TR>']
-    fill = f' BGCOLOR="{STRANGE}"' if not np.isfinite(node.data).all() else ""
-    rows.append(f'<TR><TD ALIGN="LEFT">{_font("value", MUTED, 9)}</TD><TD ALIGN="RIGHT"{fill}>{_lines(node.data)}</TD></TR>')
-    if node.value is not None and node.value.requires_grad:
-        fill = f' BGCOLOR="{_shade(size, largest)}"' if size is not None else ""
-        rows.append(f'<TR><TD ALIGN="LEFT">{_font("grad", MUTED, 9)}</TD><TD ALIGN="RIGHT"{fill}>{_lines(node.grad)}</TD></TR>')
-    return f"{table}{''.join(rows)}</TABLE>"
+        rows.append(f'<TD CELLPADDING="3">{_font(number(node.data))}</TD>')
+    else:
+        name = _font(node.name, bold=True) if node.labelled else _font(node.name, MUTED, 9)
+        shape = shape_of(node.data)
+        rows.append(f'<TD COLSPAN="2">{name}{_font(f"  {shape}", MUTED, 9) if shape else ""}</TD>')
+        rows.append(_row("value", node.data, "" if np.isfinite(node.data).all() else STRANGE))
+        if node.value is not None and node.value.requires_grad:
+            rows.append(_row("grad", node.grad, "" if size is None else _shade(size, largest)))
+    border = f'BORDER="{2 if role == "output" else 1}" COLOR="{EDGE[role]}" BGCOLOR="{FILL[role]}"'
+    body = "".join(f"<TR>{row}</TR>" for row in rows)
+    table = f'<TABLE {border} STYLE="ROUNDED" CELLBORDER="0" CELLSPACING="2" CELLPADDING="1">{body}</TABLE>'
+    return {"label": f"<{table}>", "class": f"value {role}"}
+
+
+def _row(word: str, data: Any, fill: str) -> str:
+    background = f' BGCOLOR="{fill}"' if fill else ""
+    return f'<TD ALIGN="LEFT">{_font(word, MUTED, 9)}</TD><TD ALIGN="RIGHT"{background}>{_lines(data)}</TD>'
+
+
+def _reference(node: Node) -> dict[str, str]:
+    """A value whose box stands in another row."""
+    role = _role(node)
+    return {
+        "label": f"<{_font(node.name, bold=node.labelled)}>",
+        "class": f"reference {role}",
+        "shape": "box",
+        "style": "rounded,filled,dashed",
+        "color": MUTED,
+        "fillcolor": FILL[role],
+        "penwidth": "1.2",
+        "margin": "0.08,0.03",
+        "width": "0.2",
+        "height": "0",
+    }
 
 
 def _lines(data: Any) -> str:
@@ -645,7 +646,7 @@ def _frame_style(name: str) -> dict[str, str]:
 
 def _legend(scene: _Scene, largest: float, wrapped: bool) -> str:
     nodes = [scene.graph.nodes[i] for i in scene.visible]
-    roles = {"interior" if _goes_on(node) else node.role for node in nodes}
+    roles = set(map(_role, nodes))
     words = {"interior": "computed"}
     swatch = '<TD BGCOLOR="{}" BORDER="1" COLOR="{}" CELLPADDING="2">{}</TD>'
     lines = ["".join(swatch.format(FILL[role], EDGE[role], _font(words.get(role, role), INK, 9)) for role in FILL if role in roles)]

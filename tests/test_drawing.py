@@ -353,7 +353,7 @@ def test_groups_are_framed_and_fold() -> None:
 def test_a_wrong_name_to_collapse_is_told() -> None:
     h = Value(1.0, label="x").tanh()
     h.label = "hidden"
-    with pytest.raises(ValueError, match=r"collapse='hiden' .* it has hidden"):
+    with pytest.raises(ValueError, match=r"collapse='hiden' .* this graph has hidden"):
         draw(h * 2, collapse="hiden")
 
 
