@@ -88,7 +88,7 @@ def literal(data: Any) -> str:
 # ── calls that exercise a rule, from small to large ───────────────────────────
 
 _SPECIAL = (0.0, 1.0, -1.0, 0.5, -0.5, 2.0, -2.0)
-_WIDE = tuple(sign * size for size in (0.3, 0.7, 1e-3, 0.03, 0.49, 0.51, 0.99, 1.01, 1.7, 3.3, 8.0, 20.0) for sign in (1.0, -1.0))
+_WIDE = tuple(sign * size for size in (0.3, 1e-3, 0.49, 0.51, 1.7, 3.3, 8.0, 20.0) for sign in (1.0, -1.0))
 
 
 def _forms(primitive: Primitive) -> list[tuple[tuple[Shape, ...], dict[str, Any]]]:
@@ -129,7 +129,7 @@ def _draw(primitive: Primitive, shapes: Sequence[Shape], params: dict[str, Any],
 def _ordinary(primitive: Primitive, rng: np.random.Generator) -> Iterator[Call]:
     """Calls at which the derivative exists."""
     for shapes, params in _forms(primitive):
-        for _ in range(3 if not any(shapes) else 1):
+        for _ in range(2 if not any(shapes) else 1):
             if call := _draw(primitive, shapes, params, rng):
                 yield call
 
@@ -137,7 +137,7 @@ def _ordinary(primitive: Primitive, rng: np.random.Generator) -> Iterator[Call]:
 def _scattered(primitive: Primitive) -> Iterator[Call]:
     """Numbers from tiny to large one by one, where the rule may change its form."""
     if _pointwise(primitive):
-        columns = [np.roll(_WIDE, 7 * k) for k in range(len(primitive.vjps))]
+        columns = [np.roll(_WIDE, 5 * k) for k in range(len(primitive.vjps))]
         for params in _parameters(primitive):
             yield from (call for call in _points(primitive, columns, params) if clear_of_kinks(primitive, *call, margin=1e-3))
 
@@ -163,7 +163,7 @@ def _pointed(primitive: Primitive) -> Iterator[Call]:
     """Calls at the points where a kink may sit: 0, ±1, ±½, ±2, ties, and the zeros of the declared distances."""
     arity = len(primitive.vjps)
     if _pointwise(primitive):
-        some = _SPECIAL if arity == 1 else _SPECIAL[:4] if arity == 2 else _SPECIAL[:3]
+        some = _SPECIAL if arity == 1 else _SPECIAL[:3]
         for params in _parameters(primitive):
             first, *others = (np.array(column) for column in zip(*product(some, repeat=arity), strict=True))
             solved = [first - kink.distance(first, *others, **params) for kink in primitive.kinks]  # exact where it is x - c
@@ -557,6 +557,8 @@ def _obey(law: Callable[[Primitive, Call], None], primitive: Primitive, call: Ca
         problem = error
     for k, arg in enumerate(call.args):  # a simpler number that breaks the law as well
         for simple in (1.0, 2.0, -1.0, -2.0, 0.5, 3.0, -3.0, 5.0, 10.0) if isinstance(arg, float) else ():
+            if abs(simple) > abs(arg):
+                continue
             simpler = Call((*call.args[:k], simple, *call.args[k + 1 :]), call.params)
             if np.all(inside(primitive, simpler.args)) and clear_of_kinks(primitive, *simpler):
                 try:

@@ -46,6 +46,7 @@ __all__ = [
     "contractions",
     "indices",
     "operands",
+    "products",
     "programs",
     "scalars",
     "shapes",
@@ -57,7 +58,10 @@ __all__ = [
 
 
 def scalars(low: float = LOW, high: float = HIGH, *, away_from: Collection[float] = (), margin: float = MARGIN) -> st.SearchStrategy[float]:
-    """Floats between low and high (both included), none closer than `margin` to a number in `away_from`."""
+    """Floats between low and high (both included), none closer than `margin` to a number in `away_from`.
+
+    0 is drawn, numbers below 1e-6 in size are not: what follows 0 by that little is a matter for a test of its own.
+    """
     edges = [low]
     for point in sorted(away_from):
         edges += [point - margin, point + margin]
@@ -66,7 +70,7 @@ def scalars(low: float = LOW, high: float = HIGH, *, away_from: Collection[float
     if not gaps:
         raise ValueError(f"no number between {low} and {high} keeps {margin} away from {sorted(away_from)}")
     gaps.sort(key=lambda gap: min(map(abs, gap)) if gap[0] * gap[1] > 0 else 0.0)
-    return st.one_of(*(st.floats(a, b, allow_subnormal=False) for a, b in gaps))
+    return st.one_of(*(st.floats(a, b, allow_subnormal=False) for a, b in gaps)).filter(lambda x: x == 0 or abs(x) >= 1e-6)
 
 
 def arrays(
@@ -118,7 +122,7 @@ def _distinct(draw: Any, count: int, low: float, high: float, away_from: Collect
         margin /= 2
     grid.sort(key=abs)
     places = draw(st.lists(st.integers(0, len(grid) - 1), min_size=count, max_size=count, unique=True))
-    shift = draw(st.floats(0.0, step / 2, allow_subnormal=False))
+    shift = draw(st.integers(0, 500)) * step / 1000
     return [grid[k] + shift for k in places]
 
 
@@ -148,14 +152,22 @@ def contractions(draw: Any, max_side: int = 3, *, min_side: int = 1) -> Contract
     """Sums of products of one to three operands: subscripts of einsum with shapes that fit.
 
     Letters may stand twice in one operand (a diagonal), in one operand alone (summed out), in several
-    with the result (a batch); a matrix product is one of the draws.
+    with the result (a batch); the usual ones (a matrix product, an outer product, a trace) come often.
     """
-    letters = "ijkl"
-    terms = draw(st.lists(st.text(letters, max_size=3), min_size=1, max_size=3))
+    usual = draw(st.sampled_from(["", "ij,jk->ik", "ij,j->i", "i,i->", "i,j->ij", "lij,ljk->lik", "ii->", "ii->i"]))
+    terms = usual.partition("->")[0].split(",") if usual else draw(st.lists(st.text("ijkl", max_size=3), min_size=1, max_size=3))
     used = sorted(set("".join(terms)))
-    kept = draw(st.lists(st.sampled_from(used), unique=True, max_size=3)) if used else []
+    kept = usual.partition("->")[2] or "".join(draw(st.permutations(used))[: draw(st.integers(0, 3))])
     sides = {letter: draw(st.integers(min_side, max_side)) for letter in used}
-    return Contraction(",".join(terms) + "->" + "".join(kept), tuple(tuple(sides[c] for c in term) for term in terms))
+    return Contraction(",".join(terms) + "->" + kept, tuple(tuple(sides[c] for c in term) for term in terms))
+
+
+def products(max_dims: int = 4, max_side: int = 3, *, min_side: int = 1) -> st.SearchStrategy[tuple[Shape, Shape]]:
+    """Two shapes that `matmul` takes: vectors, matrices, and batches of them that broadcast."""
+    fitting = hnp.mutually_broadcastable_shapes(
+        signature="(m?,n),(n,p?)->(m?,p?)", max_dims=max_dims - 2, min_side=min_side, max_side=max_side
+    )
+    return fitting.map(lambda drawn: drawn.input_shapes)  # type: ignore[no-any-return]
 
 
 def indices(shape: Shape) -> st.SearchStrategy[Any]:
@@ -354,11 +366,11 @@ def programs(names: Collection[str] | None = None, *, max_steps: int = 12, max_i
         max_steps: at most so many operations (before what brings operands into a domain).
         max_inputs: at most so many inputs.
     """
-    listed = sorted(TABLE if names is None else names, key=_simplicity)
-    if unknown := [name for name in listed if name not in TABLE]:
+    if unknown := sorted(set(names or ()) - TABLE.keys()):
         raise ValueError(f"not in the rule table: {', '.join(unknown)}")
+    listed = sorted(TABLE if names is None else names, key=_simplicity)
     sides = st.tuples(st.integers(1, 3), st.integers(1, 3))
-    ticket = st.tuples(st.sampled_from(listed), st.integers(0, 9), st.tuples(*[st.integers(0, 9)] * 3))
+    ticket = st.tuples(st.sampled_from(listed), st.integers(0, 9999))  # four digits: the case and three operands
 
     @st.composite
     def draw_program(draw: Any) -> Program:
@@ -373,7 +385,8 @@ def programs(names: Collection[str] | None = None, *, max_steps: int = 12, max_i
             numbers = numbers[size:]
         builder = _Builder(inputs)
         length = draw(st.integers(1, max_steps))
-        for name, case, picks in draw(st.lists(ticket, min_size=length, max_size=length)):
+        for name, digits in draw(st.lists(ticket, min_size=length, max_size=length)):
+            case, *picks = (digits // 10**k % 10 for k in (3, 0, 1, 2))
             builder.apply(name, case, picks)
         assume(builder.steps)
         newest, made = len(builder.data) - 1, len(builder.steps)
