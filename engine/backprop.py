@@ -284,10 +284,10 @@ def _push(order: list[Value], mark: object, oldest: float, create_graph: bool, r
                     fresh = True
                 if fresh:
                     ours.add(operand)
-            operand = contribution = grad = None  # large arrays: let them go before the next are made
+            contribution = grad = None  # large arrays: let them go before the next are made
         if not retain_graph:
-            node._grad = node._x = node._y = node._params = None
-            node._primitive = FREED
+            node._primitive, node._x = FREED, ()
+            node._grad = node._y = node._params = None
         elif create_graph:
             node._grad = g._data  # a recorded gradient here would refer back to its own node
 
