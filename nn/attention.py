@@ -75,7 +75,7 @@ class MultiHeadAttention(Module):
         for name, thing in (("input", x), ("memory", x if memory is None else memory)):
             shape = np.shape(thing)
             if len(shape) < 2 or shape[-1] != self.embed_dim:
-                raise ValueError(f"{self!r}: the {name} has shape (*, time, {self.embed_dim}), not {shape}")
+                raise ValueError(f"{self._title}: the {name} has shape (*, time, {self.embed_dim}), not {shape}")
         if memory is None:
             q, k, v = self._heads(x, 0, 3)
         else:

@@ -45,11 +45,13 @@ class _Windowed(Module):
         shape = np.shape(x)
         if len(shape) != self.dims + 2:
             raise ValueError(
-                f"{self!r}: the input has {self.dims + 2} axes, (N, C, {'H, W' if self.dims == 2 else 'L'}), not shape {shape}"
+                f"{self._title}: the input has {self.dims + 2} axes, (N, C, {'H, W' if self.dims == 2 else 'L'}), not shape {shape}"
             )
         reach = tuple((n - 1) * d + 1 for n, d in zip(self.kernel_size, self.dilation, strict=True))
         if any(n + 2 * p < r for n, p, r in zip(shape[2:], self.padding, reach, strict=True)):
-            raise ValueError(f"{self!r}: windows that span {reach} do not fit into an input of shape {shape} with padding {self.padding}")
+            raise ValueError(
+                f"{self._title}: windows that span {reach} do not fit into an input of shape {shape} with padding {self.padding}"
+            )
         if any(self.padding):
             x = np.pad(x, ((0, 0), (0, 0), *((p, p) for p in self.padding)), constant_values=border)
         return engine.windows(x, size=self.kernel_size, stride=self.stride, dilation=self.dilation)
@@ -93,7 +95,7 @@ class _Conv(_Windowed):
 
     def forward(self, x: Any) -> Any:
         if np.ndim(x) == self.dims + 2 and np.shape(x)[1] != self.in_channels:
-            raise ValueError(f"{self!r}: axis 1 of its input must hold {self.in_channels} channels, got shape {np.shape(x)}")
+            raise ValueError(f"{self._title}: axis 1 of its input must hold {self.in_channels} channels, got shape {np.shape(x)}")
         windows = self._windows(x)
         samples, _, *out = np.shape(windows)[: -self.dims]
         last = self.dims + 2

@@ -37,7 +37,7 @@ class Linear(Module):
     def forward(self, x: Any) -> Any:
         shape = np.shape(x)
         if not shape or shape[-1] != self.in_features:
-            raise ValueError(f"Linear({self.extra_repr()}): the last axis of its input must be {self.in_features}, got shape {shape}")
+            raise ValueError(f"{self._title}: the last axis of its input must be {self.in_features}, got shape {shape}")
         y = x @ self.weight.T
         return y if self.bias is None else y + self.bias
 
@@ -76,9 +76,9 @@ class Embedding(Module):
     def forward(self, indices: Any) -> Any:
         indices = np.asarray(indices)
         if indices.dtype.kind not in "iu":
-            raise TypeError(f"{self!r}: indices are integers, not {indices.dtype}")
+            raise TypeError(f"{self._title}: indices are integers, not {indices.dtype}")
         if indices.size and not (indices.min() >= 0 and indices.max() < self.num_embeddings):
-            raise IndexError(f"{self!r}: indices lie in 0 … {self.num_embeddings - 1}, got {indices.min()} … {indices.max()}")
+            raise IndexError(f"{self._title}: indices lie in 0 … {self.num_embeddings - 1}, got {indices.min()} … {indices.max()}")
         return self.weight[indices]
 
     def extra_repr(self) -> str:

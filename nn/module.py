@@ -185,6 +185,11 @@ class Module:
         """What stands between the parentheses of its repr."""
         return ""
 
+    @property
+    def _title(self) -> str:
+        """Its kind and options, as in error messages: Linear(2, 16)."""
+        return f"{type(self).__name__}({self.extra_repr()})"
+
     def __repr__(self) -> str:
         return "\n".join(_tree(self, "", " parameters"))
 
@@ -207,8 +212,8 @@ def _join(prefix: str, name: str) -> str:
 def _tree(module: Module, name: str, unit: str = "") -> Iterator[str]:
     """The lines of a repr: the module with its number of parameters, its children below it."""
     count = sum(parameter.size for parameter in module.parameters())
-    children, inside = list(module.named_children()), module.extra_repr()
-    title = f"{name} {type(module).__name__}{'' if children and not inside else f'({inside})'}".strip()
+    children = list(module.named_children())
+    title = f"{name} {module._title.removesuffix('()') if children else module._title}".strip()
     yield f"{title} · {count:,}{unit}" if count else title
     for i, (child_name, child) in enumerate(children):
         last = i == len(children) - 1

@@ -28,7 +28,7 @@ class _OverLastAxes(Module):
     def _axes(self, x: Any) -> tuple[int, ...]:
         shape, wanted = np.shape(x), self.normalized_shape
         if shape[max(0, len(shape) - len(wanted)) :] != wanted:
-            raise ValueError(f"{self!r}: the last axes of its input must be {wanted}, got shape {shape}")
+            raise ValueError(f"{self._title}: the last axes of its input must be {wanted}, got shape {shape}")
         return tuple(range(-len(wanted), 0))
 
     def extra_repr(self) -> str:
@@ -98,12 +98,12 @@ class _BatchNorm(Module):
     def forward(self, x: Any) -> Any:
         shape = np.shape(x)
         if len(shape) not in self.axes_of_input or shape[1] != self.num_features:
-            raise ValueError(f"{self!r}: the input has shape {self.layout} with {self.num_features} channels, not {shape}")
+            raise ValueError(f"{self._title}: the input has shape {self.layout} with {self.num_features} channels, not {shape}")
         axes, along = (0, *range(2, len(shape))), (1, -1, *(1,) * (len(shape) - 2))
         if self.training or not self.track_running_stats:
             count = int(np.prod([shape[a] for a in axes]))
             if self.training and count < 2:
-                raise ValueError(f"{self!r}: a batch of shape {shape} has one number a channel, and so no variance; use eval()")
+                raise ValueError(f"{self._title}: a batch of shape {shape} has one number a channel, and so no variance; use eval()")
             y, mean, variance = _standardize(x, axes, self.eps)
             if self.training and self.track_running_stats:
                 self._remember(mean, variance, count / (count - 1))

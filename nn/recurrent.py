@@ -83,13 +83,13 @@ class _Recurrent(Module):
         given: State = tuple(state) if self.states > 1 else (state,)
         if [np.shape(s) for s in given] != [shape] * self.states:
             wanted = f"{' and '.join(['h', 'c'][: self.states])} of shape {shape}"
-            raise ValueError(f"{self!r}: the first state must be {wanted}, got {', '.join(str(np.shape(s)) for s in given)}")
+            raise ValueError(f"{self._title}: the first state must be {wanted}, got {', '.join(str(np.shape(s)) for s in given)}")
         return given
 
     def _check_input(self, x: Any, axes: tuple[int, ...], layout: str) -> None:
         shape = np.shape(x)
         if len(shape) not in axes or shape[-1] != self.input_size:
-            raise ValueError(f"{self!r}: the input has shape {layout} with {self.input_size} features, not {shape}")
+            raise ValueError(f"{self._title}: the input has shape {layout} with {self.input_size} features, not {shape}")
 
     def extra_repr(self) -> str:
         return f"{self.input_size}, {self.hidden_size}" + ("" if self.bias else ", bias=False")
