@@ -406,8 +406,9 @@ def _check(expression: Expression, leaves: Mapping[str, Value], arguments: argpa
     def function(*args: Any) -> Any:
         return _scalar(expression.evaluate({**leaves, **dict(zip(names, args, strict=True))}), arguments)
 
+    function.__name__ = "numerical check"
     report = check(function, *(leaves[name].data for name in names), names=names)
-    print(report, file=sys.stderr if arguments.json else sys.stdout)
+    print(f"{report}\n", file=sys.stderr if arguments.json else sys.stdout)
     return 0 if report else 1
 
 

@@ -169,23 +169,23 @@ def _signed(name: str) -> Callable[[Any], Any]:
     return apply
 
 
-# Functions whose first argument is a list of operands, or a string.
-_OF_LISTS = {"concatenate", "concat", "stack", "hstack", "vstack", "einsum"}
-
-
 def _call(name: str, function: Callable[..., Any], lead: tuple[Any, ...], count: int, keywords: tuple[Any, ...]) -> Callable[..., Any]:
-    """A function of the table on `lead`, then `count` positional arguments, then the keyword arguments."""
-    if isinstance(function, Primitive):
-        operands = count if function.variadic else len(function.vjps)
-    else:
-        operands = 0 if name in _OF_LISTS else 1
+    """A function of the table on `lead`, then `count` positional arguments, then the keyword arguments.
+
+    Of a primitive the table says how many operands come first.  A composite takes one, or a list of several.
+    """
+    primitive = isinstance(function, Primitive)
+    operands = count if getattr(function, "variadic", False) else len(getattr(function, "vjps", "1"))
 
     def apply(*args: Any) -> Any:
-        if isinstance(function, Primitive) and any(isinstance(arg, Value) for arg in args[operands:]):
+        if primitive and any(isinstance(arg, Value) for arg in args[operands:]):
             raise TypeError(f"{name}() takes {operands} operand(s); what follows, as an axis, is constant and no variable")
         if any(type(arg) is int and abs(arg) > LARGEST for arg in args):
             raise MemoryError
-        given = [_operand(arg) if i < operands else arg for i, arg in enumerate(args[:count])]
+        given = list(args[:count])
+        for i, arg in enumerate(given[:operands]):
+            if primitive or not (isinstance(arg, (list, tuple)) and _holds_values(arg)):
+                given[i] = _operand(arg)
         return function(*lead, *given, **dict(zip(keywords, args[count:], strict=True)))
 
     return apply
@@ -328,7 +328,8 @@ class _Reader:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    line = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return "a variable stands where a constant belongs, such as an axis or a length" if "leave the graph" in line else line
 
 
 def _like(name: str, known: Iterable[str]) -> str:
