@@ -13,6 +13,7 @@ from engine.backprop import contributions, reachable
 from engine.drawing import save
 from engine.expression import CONSTANTS, ExpressionError, parse
 from engine.formats import summary
+from engine.graph import Graph
 
 try:
     import tkinter as tk
@@ -52,7 +53,7 @@ class Playground:
         for name, command in {"Compute": self.compute, "Step": self.step, "Quit": window.destroy}.items():
             self.buttons[name] = ttk.Button(bar, text=name, command=command)
             self.buttons[name].pack(side="left", padx=(0, 6))
-        ttk.Label(bar, textvariable=self.status).pack(side="left", padx=6)
+        ttk.Label(window, textvariable=self.status, wraplength=1060).pack(fill="x", padx=12)
         self.canvas = tk.Canvas(window, background=PAPER, highlightthickness=0)
         self.canvas.pack(fill="both", expand=True)
 
@@ -77,13 +78,15 @@ class Playground:
         for widget in self.variables.winfo_children():
             widget.destroy()
         self.gradients = {name: tk.StringVar(self.window) for name in names}
-        for column, name in enumerate(names):
+        for i, name in enumerate(names):
             if name not in self.numbers:
                 self.numbers[name] = tk.StringVar(self.window, NUMBERS.get(name, "1"))
                 self.numbers[name].trace_add("write", self.edited)
-            ttk.Label(self.variables, text=name).grid(row=0, column=column, sticky="w")
-            ttk.Entry(self.variables, textvariable=self.numbers[name], width=13).grid(row=1, column=column, padx=(0, 8))
-            ttk.Label(self.variables, textvariable=self.gradients[name]).grid(row=2, column=column, sticky="w")
+            box = ttk.Frame(self.variables)
+            box.grid(row=i // 8, column=i % 8, padx=(0, 8))
+            ttk.Label(box, text=name).pack(anchor="w")
+            ttk.Entry(box, textvariable=self.numbers[name], width=13).pack()
+            ttk.Label(box, textvariable=self.gradients[name]).pack(anchor="w")
 
     def forward(self) -> bool:
         """The result of what stands in the entries, with its whole backward pass waiting; False where there is none."""
@@ -105,15 +108,16 @@ class Playground:
         root.label = root.label or "result"
         root.grad = 1.0
         self.root, self.waiting = root, [node for node in reachable([root]) if not node.is_leaf]
+        self.names = {node.value: node.name for node in Graph(root).nodes}  # as in the picture
         return True
 
     def back(self) -> str:
         """One operation passes its gradient on to its operands; in words."""
         node = self.waiting.pop()  # the youngest: all that use it have had their turn
         with np.errstate(all="ignore"):
-            told = ", ".join(f"{summary(part)} to {operand.label or operand._op}" for operand, part in contributions(node, node.grad))
+            told = " and ".join(f"{summary(part)} to {self.names[operand]}" for operand, part in contributions(node, node.grad))
             node._backward()
-        return f"{node._op} passes back {told}"
+        return f"{self.names[node]}, made by {node._op}, passes back {told}"
 
     def compute(self) -> None:
         """Forward, and back all the way."""

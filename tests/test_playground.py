@@ -59,16 +59,8 @@ def closed(window) -> bool:
 
 def entries(app) -> dict[str, ttk.Entry]:
     """The variables' entries, by the names written over them."""
-    widgets = app.variables.winfo_children()
-    return {
-        label["text"]: entry
-        for label in widgets
-        for entry in widgets
-        if isinstance(entry, ttk.Entry)
-        and label.winfo_class() == "TLabel"
-        and int(label.grid_info()["row"]) == 0
-        and label.grid_info()["column"] == entry.grid_info()["column"]
-    }
+    boxes = (box.winfo_children() for box in app.variables.winfo_children())
+    return {name["text"]: entry for name, entry, _ in boxes}
 
 
 def write(entry: tk.Entry, text: str) -> None:
@@ -141,7 +133,7 @@ def test_step_goes_back_one_operation_at_a_time(app):
     for _ in range(5):
         app.buttons["Step"].invoke()
         told.append((app.status.get(), gradients(app)["b"], gradients(app)["x1"]))
-    assert told[0][0].startswith("tanh passes back 0.5")
+    assert told[0][0] == "result, made by tanh, passes back 0.5 to v8; 4 more"
     assert [b for _, b, _ in told] == ["—", "0.5", "0.5", "0.5", "0.5"]
     assert [x1 for _, _, x1 in told] == ["—", "—", "—", "—", "-1.5"]
     assert told[4][0].endswith("done")
