@@ -190,7 +190,7 @@ def test_a_variable_takes_the_place_of_a_constant_but_not_of_a_function() -> Non
         ("sum(*v)", 5, "write the arguments out"),
         ("sum(**v)", 5, "** before an argument"),
         ("sum(v, axis=x)", 1, "constant and no variable"),
-        ("roll(v, x)", 1, "where a constant belongs"),
+        ("take(v, x)", 1, "where a constant belongs"),
         ("sum(v, axes=0)", 1, "no parameter 'axes'"),
         ("2j * x", 1, "a complex number"),
         ("True + x", 6, "True is not a number"),
