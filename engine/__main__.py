@@ -14,6 +14,7 @@ import unicodedata
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from subprocess import SubprocessError
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -121,7 +122,7 @@ def read_value(name: str, text: str) -> Any:
             column = min(expression.names[key] for key in expression.names.keys() - CONSTANTS.keys())
             raise ExpressionError(column, "a value is made of numbers and lists; for a file write @ before its name")
         return expression.evaluate({})
-    except (CommandError, ExpressionError) as error:
+    except (CommandError, ExpressionError, RuntimeError) as error:  # RuntimeError: ~nobody has no home
         raise CommandError(f"{name}: {error}") from error
 
 
@@ -144,8 +145,8 @@ def _read_npy(path: Path) -> Any:
         file.seek(0)
         try:
             data = np.load(file, allow_pickle=False)
-        except ValueError as error:
-            if "pickle" in str(error) or "Object arrays" in str(error):
+        except Exception as error:  # NumPy says many things about a damaged file
+            if "Object arrays" in str(error):
                 raise CommandError(f"{path} holds pickled Python objects, which could run code when loaded; save numbers only") from error
             raise CommandError(f"{path} is damaged: {error}") from error
     if data.dtype.kind not in "fbiu":
@@ -162,7 +163,7 @@ def _read_csv(path: Path, text: str) -> Any:
     width = lines[0][1].count(",") + 1
     try:
         table = np.loadtxt([line for _, line in lines], delimiter=",", ndmin=2, comments=None)
-    except ValueError:
+    except ValueError as error:
         for number, line in lines:
             cells = line.split(",")
             if len(cells) != width:
@@ -172,7 +173,7 @@ def _read_csv(path: Path, text: str) -> Any:
             for column, cell in enumerate(cells, 1):
                 if not _is_number(cell):
                     raise CommandError(f"{path}, line {number}, column {column}: {cell.strip()!r} is not a number") from None
-        raise
+        raise CommandError(f"{path}: {error}") from error
     return table[:, 0] if width == 1 else table
 
 
@@ -194,17 +195,15 @@ def _target(arguments: argparse.Namespace) -> Path | None:
     path = Path(arguments.output or "chainrule.svg")
     if path.suffix.lower() not in SUFFIXES:
         raise CommandError(f"-o {path}: the name ends in one of {', '.join(SUFFIXES)}")
-    if not path.parent.is_dir():
-        raise CommandError(f"-o {path}: there is no folder {str(path.parent)!r}")
-    if path.is_dir() or (path.exists() and not path.is_file()):
-        raise CommandError(f"-o {path}: not a file")
-    if path.exists() and not arguments.force:
-        try:
-            ours = SIGNATURE in path.read_bytes()
-        except OSError as error:
-            raise CommandError(f"cannot read {str(path)!r}: {error.strerror}") from error
-        if not ours:
+    try:
+        if not path.parent.is_dir():
+            raise CommandError(f"-o {path}: there is no folder {str(path.parent)!r}")
+        if path.exists() and not path.is_file():
+            raise CommandError(f"-o {path}: not a file")
+        if path.exists() and not arguments.force and SIGNATURE not in path.read_bytes():
             raise CommandError(f"{path} exists, and chainrule did not write it; choose another name with -o, or replace it with --force")
+    except OSError as error:
+        raise CommandError(f"-o {path}: {error.strerror}") from error
     return path
 
 
@@ -348,8 +347,11 @@ def run(argv: Sequence[str]) -> int:
         )
     if not result.is_leaf:
         result.label = "out" if "out" not in leaves else "result"
-    with np.errstate(all="ignore"):
-        result.backward()
+    try:
+        with np.errstate(all="ignore"):
+            result.backward()
+    except (TypeError, ValueError, MemoryError) as error:
+        raise CommandError(f"no gradient: {error or 'out of memory'}") from error
 
     for name in values:
         if name not in expression.names:
@@ -378,7 +380,7 @@ def run(argv: Sequence[str]) -> int:
     if target is not None:
         try:
             write(result, target)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RuntimeError, SubprocessError) as error:
             told = f"no picture: {error}; -o FILE.json writes the whole graph as data"
             if arguments.output:
                 raise CommandError(told) from error

@@ -289,6 +289,11 @@ BAD = [
     (["x*x", "x=2", "--frob"], "unrecognized arguments: --frob"),
     (["x*x", "x=2", "-o"], "expected one argument"),
     (["x*x", "x=2", "-o", "a.gif"], "ends in one of .svg"),
+    (["x*x", "x=@~nobody-of-that-name/x.csv"], "x: "),
+    (["x*x", "x=@" + "x" * 5000], "File name too long"),
+    (["sum(x)", "x=@underscore.csv"], "underscore.csv"),
+    (["sum(x)", "x=@damaged.npy"], "damaged.npy is damaged"),
+    (["x*x", "x=2", "-o", "a" * 300 + ".svg"], "File name too long"),
     (["x*x", "x=2", "-o", "no/a.svg"], "there is no folder 'no'"),
     (["x*x", "x=2", "-o", "folder.svg"], "not a file"),
     (["(" * 100_000, "x=2"], "too many nested parentheses"),
@@ -303,7 +308,10 @@ def bad_files(folder: Path) -> set[str]:
     (folder / "header.csv").write_text("a,b\n")
     (folder / "binary.csv").write_bytes(b"\xff\xfe\x00")
     (folder / "binary.npy").write_bytes(b"\xff\xfe\x00")
+    (folder / "underscore.csv").write_text("1_000\n")
     np.save("complex.npy", np.array([1j]))
+    np.save("damaged.npy", np.arange(9))
+    (folder / "damaged.npy").write_bytes((folder / "damaged.npy").read_bytes()[:-5])
     (folder / "folder.svg").mkdir()
     return set(os.listdir())
 
