@@ -31,10 +31,7 @@ class AtZero(NamedTuple):
 
     @property
     def kink(self) -> bool:
-        return abs(self.left - self.right) > 1e-6
-
-    def __str__(self) -> str:
-        return f"{self.rule:.3g} by convention ({self.left:.3g} | {self.right:.3g})" if self.kink else f"{self.rule:.3g}"
+        return abs(self.left - self.right) > 1e-5 * (1.0 + abs(self.rule))
 
 
 def sample(function: Callable, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -72,9 +69,14 @@ def read(items: list[str]) -> dict[str, Callable]:
 def draw(axes, name: str, function: Callable, low: float, high: float) -> None:
     """One panel: the function as a line, its derivative dashed and broken where it jumps, the rule at 0."""
     x = np.linspace(low, high, 1000)  # an even number: 0 itself is not among them
-    y, slope = sample(function, x)
-    seen = slope[np.isfinite(slope)]
-    jumps = np.flatnonzero(np.abs(np.diff(slope)) > 0.3 * np.ptp(seen)) + 1 if seen.size else []
+    y, slope = (np.where(np.isfinite(numbers), numbers, np.nan) for numbers in sample(function, x))
+    if np.isnan(slope).all():
+        raise SystemExit(f"{name} has no numbers between {low:g} and {high:g}")
+    jumps = np.flatnonzero(np.abs(np.diff(slope)) > 0.3 * (np.nanmax(slope) - np.nanmin(slope))) + 1
+    both = np.concatenate([y, slope])
+    bottom, top = np.nanpercentile(both, [3, 97])
+    margin = top - bottom + 0.5  # beyond it a line ends, lest a pole should flatten the rest
+    y, slope = (np.where((bottom - margin <= line) & (line <= top + margin), line, np.nan) for line in (y, slope))
     mine, short = colour(name), name if name.isidentifier() else "f"
     axes.axhline(0.0, color=INK, lw=0.8)
     axes.axvline(0.0, color=INK, lw=0.8)
@@ -84,14 +86,9 @@ def draw(axes, name: str, function: Callable, low: float, high: float) -> None:
     if zero.kink:
         axes.plot([0, 0], [zero.left, zero.right], "o", mfc="none", mec=mine, ms=7)
     axes.plot(0, zero.rule, "o", color=mine, ms=7)
-    both = np.concatenate([y, slope])
-    both = both[np.isfinite(both)]
-    if both.size:  # a pole shall not flatten the rest
-        bottom, top = np.percentile(both, [3, 97])
-        reach = top - bottom + 0.5
-        axes.set_ylim(max(both.min(), bottom - reach) - 0.05 * reach, min(both.max(), top + reach) + 0.05 * reach)
-    axes.set(xlabel="x", xlim=(low, high), title="" if short == name else f"f(x) = {name}\n")
-    axes.set_title(axes.get_title() + f"{short}′(0) = {zero.rule:.3g}" + " by convention" * zero.kink, color=mine)
+    axes.set(xlabel="x", xlim=(low, high))
+    title = f"{short}′(0) = {zero.rule:.3g}" + " by convention" * zero.kink
+    axes.set_title(title if short == name else f"f(x) = {name}\n{title}", color=mine)
     label_ends(axes)
 
 
@@ -113,7 +110,8 @@ def run(demo) -> str:
         rows += [[name, *(f"{value:.3g}" for value in y)], [f"{name}′", *(f"{value:.3g}" for value in slope)]]
     demo.table(["x =", *(f"{x:.4g}" for x in points)], rows)
     zeros = {name: at_zero(function) for name, function in functions.items()}
-    demo.table(["function", "derivative at 0 (left | right)"], [[name, zero] for name, zero in zeros.items()])
+    marks = [[name, *zero, "a convention" if zero.kink else ""] for name, zero in zeros.items()]
+    demo.table(["derivative at 0", "from the left", "by the rule", "from the right", ""], marks)
 
     columns = min(3, len(functions))
     lines = -(-len(functions) // columns)
@@ -126,6 +124,4 @@ def run(demo) -> str:
 
     through = ", ".join(f"{name} {sample(function, np.array([high]))[1][0]:.2g}" for name, function in functions.items())
     kinks = ", ".join(f"{name} {zero.rule:.2g}" for name, zero in zeros.items() if zero.kink)
-    return (
-        f"Of a gradient that comes back at x = {high:g}, this part passes: {through}.\nThe rule's choice at a kink in 0: {kinks or 'none'}."
-    )
+    return f"Of a gradient that comes back at x = {high:g} there passes: {through}.\nThe rule's choice at a kink in 0: {kinks or 'none'}."
