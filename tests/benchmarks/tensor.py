@@ -96,7 +96,7 @@ def network(sizes: tuple[int, ...], batch: int, goals: str) -> Contest:
     contenders: dict[str, Step] = {
         "NumPy by hand": lambda: _by_hand(x, weights, lambda out: (np.mean((out - y) ** 2), (out - y) * (2.0 / y.size))[1]),
         "chainrule": ours,
-        "chainrule, lean": lambda: ours(retain_grads=False),
+        "chainrule, lean": lambda: ours(retain_graph=False),
     }
     squared = {"MyGrad": y, "autograd": y, "PyTorch": torch.tensor(y) if (torch := _import("torch")) else y}
     contenders |= _others(x, weights, {name: lambda out, y=y: ((out - y) ** 2).mean() for name, y in squared.items()})
@@ -125,7 +125,7 @@ def classifier(sizes: tuple[int, ...], batch: int) -> Contest:
     contenders: dict[str, Step] = {
         "NumPy by hand": lambda: _by_hand(x, weights, head),
         "chainrule": ours,
-        "chainrule, lean": lambda: ours(retain_grads=False),
+        "chainrule, lean": lambda: ours(retain_graph=False),
     }
     losses: dict[str, Callable[[Any], Any]] = {}
     if _import("mygrad"):
@@ -162,7 +162,7 @@ def elementwise(size: int) -> Contest:
     contenders: dict[str, Step] = {
         "NumPy by hand": by_hand,
         "chainrule": ours,
-        "chainrule, lean": lambda: ours(retain_grads=False),
+        "chainrule, lean": lambda: ours(retain_graph=False),
     }
     if mygrad := _import("mygrad"):
         theirs = mygrad.tensor(x)
