@@ -35,7 +35,7 @@ COTANGENTS = 8
 FIRST_STEP = 791_533 * 2.0**-24  # of the input, about 1/21: no round number, which could be a period of f
 SCALES = tuple(2.0 ** (-6 * k) for k in range(6))  # where the first step does not settle it
 REPEATS = (2.0**-13, 2.0**-6, 0.75, 0.34375)  # steps that must confirm a wrong one
-CLOSE = 791_533 * 2.0**-55  # of the input: where only rounding makes a function rough
+CLOSE = (791_533 * 2.0**-63, 791_533 * 2.0**-53)  # of the input: where only rounding makes a function rough
 SAFETY = 8.0  # tolerance per estimated error
 
 
@@ -147,7 +147,7 @@ class Point:
         leaves = subject.leaves
         inputs = sum(leaf.size for leaf in leaves)
         values = subject.evaluate(leaves)
-        every = values.size <= MANY_OUTPUTS and values.size * inputs <= MANY_PAIRS
+        every = values.size <= COTANGENTS or (values.size <= MANY_OUTPUTS and values.size * inputs <= MANY_PAIRS)
         if cotangents is not None:
             self.cotangents = cotangents
         else:
@@ -205,19 +205,31 @@ class Point:
     def noise(self) -> Array:
         """How rough each output is at close range, where a smooth function is a straight line: its rounding error.
 
-        Fourth differences of neighbours, which remove all polynomials up to x³ and multiply the size of
-        independent noise by √70 (Hamming 1962, Numerical Methods, chapter 2), on the quieter side of the point.
+        What a parabola through seven unevenly spaced neighbours leaves over, on the quieter side of the point
+        (the other may hold a kink).  Where a function is too coarse to tell the neighbours apart, they spread.
         """
         clouds = [self.cloud(k) for k in range(len(self.leaves))]
-        sides = []
-        for side in (-1.0, 1.0):
-            rows = []
-            for i in range(1, 9):
-                t = self.dtype.type(side * i * CLOSE)
-                moved = [(leaf.ravel() + line.direction * t).reshape(leaf.shape) for leaf, line in zip(self.leaves, clouds, strict=True)]
-                rows.append(self.evaluate(moved))
-            sides.append(np.sqrt(np.mean(np.diff(rows, 4, axis=0) ** 2, axis=0) / 70.0))
-        return np.nan_to_num(4 * np.fmin(*sides), nan=0.0, posinf=0.0)
+        places = np.array([1.0, 1.93, 2.71, 3.14, 4.67, 5.77, 7.39])
+        basis = np.linalg.qr(np.vander(places, 3))[0]
+        noise, coarse = np.zeros_like(self.here), np.ones(self.here.shape, bool)
+        for spread in CLOSE:
+            sides = []
+            for side in (-spread, spread):
+                rows = []
+                for place in places:
+                    t = self.dtype.type(side * place)
+                    moved = [
+                        (leaf.ravel() + line.direction * t).reshape(leaf.shape) for leaf, line in zip(self.leaves, clouds, strict=True)
+                    ]
+                    rows.append(self.evaluate(moved) - self.here)
+                left_over = rows - basis @ (basis.T @ rows)
+                sides.append(np.sqrt(np.sum(left_over**2, axis=0) / (len(places) - 3)))
+                told_apart = np.all(np.diff(rows, axis=0) != 0, axis=0)
+            noise = np.where(coarse, 4 * np.fmin(*sides), noise)
+            coarse &= ~told_apart
+            if not coarse.any():
+                break
+        return np.nan_to_num(noise, nan=0.0, posinf=0.0)
 
     def join(self, values: Array) -> Array:
         """The outputs that are compared: each, or random combinations of them."""
