@@ -27,6 +27,10 @@ from .norm import LayerNorm
 __all__ = ["MultiHeadAttention", "TransformerBlock", "scaled_dot_product_attention"]
 
 
+# Finite, so that `detect_anomaly` has nothing to report; e to this power is exactly 0.
+HIDDEN = -1e30
+
+
 def scaled_dot_product_attention(query: Any, key: Any, value: Any, attn_mask: Any = None, is_causal: bool = False) -> Any:
     """softmax(q kᵀ / √d + mask) v
 
@@ -40,9 +44,9 @@ def scaled_dot_product_attention(query: Any, key: Any, value: Any, attn_mask: An
     scores = (query * (1.0 / math.sqrt(np.shape(query)[-1]))) @ np.swapaxes(key, -1, -2)
     if is_causal:
         after, before = np.arange(np.shape(key)[-2]), np.arange(np.shape(query)[-2])[:, None]
-        scores = scores + np.where(after <= before, 0.0, -np.inf)
+        scores = scores + np.where(after <= before, 0.0, HIDDEN)
     if attn_mask is not None:
-        scores = scores + (np.where(attn_mask, 0.0, -np.inf) if np.asarray(attn_mask).dtype == bool else attn_mask)
+        scores = scores + (np.where(attn_mask, 0.0, HIDDEN) if np.asarray(attn_mask).dtype == bool else attn_mask)
     return engine.softmax(scores) @ value
 
 

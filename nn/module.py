@@ -16,7 +16,7 @@ A Module is a plain object.  What it learns is found by looking at its attribute
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -184,6 +184,18 @@ class Module:
     def extra_repr(self) -> str:
         """What stands between the parentheses of its repr."""
         return ""
+
+    def draw(self, *args: Any, collapse: str | Iterable[str] | bool = (), **options: Any) -> Any:
+        """A picture of one call, with each Module in it as a labelled box, as `engine.draw` makes it.
+
+        Args:
+            args: what to call it with; arrays are shown as inputs x, or x0, x1, ...
+            collapse: the names of Modules to fold into one box each ("0", "layers.1"); True folds every outermost one.
+            options: `engine.draw`'s: format, rankdir, max_nodes, ...
+        """
+        from .picture import draw_module
+
+        return draw_module(self, args, collapse, options)
 
     @property
     def _title(self) -> str:
