@@ -68,16 +68,27 @@ def operands(node: Value) -> tuple[Any, ...]:
 
 
 def reachable(roots: Iterable[Value]) -> list[Value]:
-    """Every Value that the roots depend on, and they themselves, oldest first."""
+    """Every Value that the roots depend on, and they themselves; by age, operands before what uses them."""
     order = list(dict.fromkeys(roots))
-    seen = set(order)
+    seen, rewritten = set(order), False
     for node in order:  # the list grows while it is read
         for operand in operands(node):
-            if type(operand) is not float and operand not in seen:
-                seen.add(operand)
-                order.append(operand)
+            if type(operand) is not float:
+                rewritten = rewritten or operand._id > node._id
+                if operand not in seen:
+                    seen.add(operand)
+                    order.append(operand)
     order.sort(key=age)
-    return order
+    if not rewritten:
+        return order
+    placed: dict[Value, None] = {}  # age is no guide where data was assigned, as after a training step
+    while order:
+        waiting = [o for o in operands(order[-1]) if type(o) is not float and o not in placed]
+        if waiting:
+            order.extend(waiting)
+        else:
+            placed.setdefault(order.pop())
+    return list(placed)
 
 
 def location(node: Value) -> str:

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from .backprop import backprop, describe, reachable
+from .modes import enable_grad, is_grad_enabled
 from .primitives.arithmetic import positive
 from .value import Value
 
@@ -88,8 +89,23 @@ class _Inputs:
         return trees[0] if self.single else tuple(trees)
 
 
+def _recorded(f: Callable[..., Any]) -> Callable[..., Any]:
+    """f, recorded also where the caller is inside `no_grad`: a derivative needs its graph."""
+
+    @wraps(f)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if is_grad_enabled():
+            return f(*args, **kwargs)
+        with enable_grad():
+            return f(*args, **kwargs)
+
+    return call
+
+
 def _is_open(output: Any, inputs: _Inputs) -> bool:
     """Whether a derivative of the output must stay in the caller's graph."""
+    if not is_grad_enabled():
+        return False
     own = set(inputs.leaves)
     return bool(inputs.ties) or any(node.is_leaf and node.requires_grad and node not in own for node in reachable([output]))
 
@@ -124,7 +140,7 @@ def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], Any]]:
     it stands alone, for several in a tuple).
     """
     inputs = _Inputs(args, 0 if len(args) == 1 else range(len(args)), "vjp")
-    output = f(*inputs.args)
+    output = _recorded(f)(*inputs.args)
     stays = isinstance(output, Value) and _is_open(output, inputs)
 
     def pull(u: Any) -> Any:
@@ -158,7 +174,7 @@ def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[...,
     @wraps(f)
     def differentiated(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
         inputs = _Inputs(args, argnums, "grad")
-        output = _scalar(f(*inputs.args, **kwargs), "grad")
+        output = _scalar(_recorded(f)(*inputs.args, **kwargs), "grad")
         if not isinstance(output, Value):
             return output, inputs.like(np.zeros(leaf.shape)[()] for leaf in inputs.leaves)
         record = _is_open(output, inputs)
@@ -187,7 +203,7 @@ def jacobian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
     @wraps(f)
     def differentiated(*args: Any, **kwargs: Any) -> Any:
         inputs = _Inputs(args, argnums, "jacobian")
-        output = f(*inputs.args, **kwargs)
+        output = _recorded(f)(*inputs.args, **kwargs)
         shape = np.shape(output)
         if not isinstance(output, Value) or not output.size:
             return inputs.like(np.zeros(shape + leaf.shape)[()] for leaf in inputs.leaves)
@@ -228,15 +244,21 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
         if np.shape(primal) != np.shape(tangent):
             raise ValueError(f"jvp: a tangent has the shape of its primal; got {np.shape(tangent)} for {np.shape(primal)}")
     inputs = _Inputs(primals, range(len(primals)), "jvp")
-    output = f(*inputs.args)
+    output = _recorded(f)(*inputs.args)
     if not isinstance(output, Value):
         return output, np.zeros(np.shape(output))[()]
-    record = _is_open(output, inputs) or any(isinstance(t, Value) and t.requires_grad for t in _leaves(tuple(tangents)))
+    slopes = _leaves(tuple(tangents))
+    record = _is_open(output, inputs) or (is_grad_enabled() and any(isinstance(t, Value) and t.requires_grad for t in slopes))
     u = Value(np.zeros(output.shape), dtype=output.dtype)
-    pulled = _pull(output, u, inputs, record=True)
-    total: Any = 0.0
-    for gradient, tangent in zip(pulled, _leaves(tuple(tangents)), strict=True):
-        total = total + np.sum(gradient * tangent)
+
+    @_recorded
+    def along() -> Any:
+        total: Any = 0.0
+        for gradient, slope in zip(_pull(output, u, inputs, record=True), slopes, strict=True):
+            total = total + np.sum(gradient * slope)
+        return total
+
+    total = along()
     inputs.tie()
     if not isinstance(total, Value) or not total.requires_grad:
         pushed = np.zeros(output.shape)[()]

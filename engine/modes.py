@@ -32,6 +32,9 @@ class _Mode(ContextDecorator):
     def __init__(self) -> None:
         self._before: list[bool] = []
 
+    def _recreate_cm(self) -> _Mode:
+        return type(self)()  # as a decorator: every call has its own
+
     def __enter__(self) -> None:
         global active
         self._before.append(self.variable.get())
