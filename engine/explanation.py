@@ -26,7 +26,7 @@ BINDING = {"+": 1, "-": 1, "*": 2, "/": 2, "@": 2, "**": 4}
 SIGN, ATOM = 3, 5
 
 # A formula longer than this helps nobody; the number stands alone then.
-LONGEST = 48
+LONGEST = 60
 
 SMALL = 6  # an array with more numbers than this shows its shape
 

@@ -270,3 +270,18 @@ def test_a_backward_pass_is_a_graph_to_be_told_as_well() -> None:
     slope.backward()
     assert "∂v" in str(explain(slope))
     assert f"= {figure(x.grad)}" in str(explain(slope))
+
+
+def test_any_rule_is_written_down_with_the_brackets_it_needs() -> None:
+    def rule(g, out, x, y):  # type: ignore[no-untyped-def]
+        return g * ((x**y) ** x - (y - (x - y)) / (x / y) * (-x) ** 2)
+
+    odd = engine.primitive("odd", lambda x, y: x + y, rule, rule, elementwise=True)
+    try:
+        out = odd(Value(1.5, label="x"), Value(1.2, label="y"))
+        graph = Graph(out)
+        formula, local = derivative(graph, graph.nodes[graph.outputs[0]], 0)
+    finally:
+        del TABLE["odd"]
+    assert formula == "(x ** y) ** x - (y - (x - y)) / (x / y) * (-x) ** 2"
+    assert parse(formula).evaluate({"x": 1.5, "y": 1.2}) == pytest.approx(local)
