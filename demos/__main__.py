@@ -46,7 +46,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return run(name, argv[1:])
     except ModuleNotFoundError as error:
-        if str(error.name).partition(".")[0] not in ("matplotlib", "mlxtend", "safetensors", "sklearn"):
+        if str(error.name).partition(".")[0] not in ("matplotlib", "mlxtend", "safetensors", "sklearn", "threadpoolctl"):
             raise
         print(f"the demo {name} needs {error.name}: pip install 'chainrule[demos]'", file=sys.stderr)
         return 1
@@ -55,6 +55,7 @@ def main(argv: list[str] | None = None) -> int:
 def run(name: str, argv: list[str]) -> int:
     """Ask the question, run the demo with everything random seeded, give the answer."""
     import matplotlib
+    from threadpoolctl import threadpool_limits
 
     import nn
 
@@ -71,7 +72,8 @@ def run(name: str, argv: list[str]) -> int:
     nn.manual_seed(demo.seed)
     print(doc, end="\n\n", flush=True)
     style = STYLE | {"axes.prop_cycle": matplotlib.cycler(color=CYCLE), "savefig.dpi": demo.pick(150, 80)}
-    with matplotlib.rc_context(style):
+    # Matrices as small as a demo's gain nothing from a second thread, and wait for it on a busy machine.
+    with matplotlib.rc_context(style), threadpool_limits(1):
         answer = module.run(demo)
     print(f"\n{answer}")
     return 0

@@ -110,7 +110,7 @@ def label_ends(axes: Axes, gap: float = 13) -> None:
 
     Call it last: it goes by the limits that the axes have by then.
     """
-    axes.figure.draw_without_rendering()  # type: ignore[union-attr]
+    axes.get_xlim(), axes.get_ylim()  # brings the limits up to date
     points = 72 / axes.figure.dpi
     ends = []
     for line in axes.get_lines():

@@ -16,8 +16,8 @@ from nn import optim
 
 OPTIMISERS = {
     "SGD": (optim.SGD, {}, TEAL),
-    "SGD, momentum 0.9": (optim.SGD, {"momentum": 0.9}, BLUE),
-    "SGD, Nesterov 0.9": (optim.SGD, {"momentum": 0.9, "nesterov": True}, PURPLE),
+    "momentum 0.9": (optim.SGD, {"momentum": 0.9}, BLUE),
+    "Nesterov 0.9": (optim.SGD, {"momentum": 0.9, "nesterov": True}, PURPLE),
     "Adagrad": (optim.Adagrad, {}, GREEN),
     "RMSprop": (optim.RMSprop, {"alpha": 0.9}, ORANGE),
     "Adam": (optim.Adam, {}, RED),
@@ -95,10 +95,10 @@ def run(demo):
     demo.table([f"steps to a height of {GOAL:g}", *SURFACES], ([name, *(needed[title, name] for title in SURFACES)] for name in OPTIMISERS))
     demo.save(figure)
     steps_of = {name: [needed[title, name] for title in SURFACES] for name in OPTIMISERS}
-    turning = ", ".join(f"{name} {row[0]} → {row[1]}" for name, row in steps_of.items())
-    bending = ", ".join(f"{name} {row[2]}" for name, row in steps_of.items())
+    turning = "; ".join(f"{name}: {row[0]} → {row[1]}" for name, row in steps_of.items())
+    bending = "; ".join(f"{name}: {row[2]}" for name, row in steps_of.items())
     return (
-        f"Steps down the ravine, straight → turned: {turning}.\n"
+        f"Steps down the ravine, straight → turned.  {turning}.\n"
         "SGD, with momentum or without, does not feel the turn; Adagrad and RMSprop, which scale each axis by itself, do.\n"
-        f"Steps round the banana: {bending}."
+        f"Steps round the banana.  {bending}."
     )
