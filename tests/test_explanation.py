@@ -196,7 +196,7 @@ def test_data_that_was_changed_is_not_explained() -> None:
     y = x * x
     y.backward()
     x.data -= 0.1
-    with pytest.raises((MutationError, KeyError), match=r"'x'|Value"):
+    with pytest.raises(MutationError, match="'x'"):
         explain(y)
 
 
