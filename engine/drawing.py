@@ -17,12 +17,11 @@ import math
 import os
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
-import threading
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -146,66 +145,52 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]
         return target
 
 
-_ONE_AT_A_TIME = threading.Lock()  # the library has global state
+_CHILD = """
+import sys, pygraphviz
+graph = pygraphviz.AGraph(string=sys.stdin.buffer.read().decode())
+sys.stdout.buffer.write(graph.draw(format=sys.argv[1], prog=sys.argv[2]))
+"""
 
 
 def _lay_out(source: str, format: str, engine: str) -> bytes:
-    """What `engine -Tformat` would print, from the library in pygraphviz."""
-    import pygraphviz  # type: ignore[import-untyped]
+    """What `engine -Tformat` would print, from the library in pygraphviz.
 
-    with _ONE_AT_A_TIME, _without_font_noise():
-        _lend_fonts(needed=not format.startswith("svg"))
-        try:
-            return bytes(pygraphviz.AGraph(string=source).draw(format=format, prog=engine))
-        except (ValueError, TypeError, OSError, pygraphviz.DotError) as error:
-            raise ValueError(f"Graphviz could not make {format!r} with {engine!r}: {error}") from error
-
-
-@contextmanager
-def _without_font_noise() -> Iterator[None]:
-    """Keeps the font library's remarks about the system's own configuration off the terminal; other messages pass."""
-    try:
-        kept = os.dup(2)
-    except OSError:  # a process without a standard error
-        yield
-        return
-    with tempfile.TemporaryFile() as heard:
-        os.dup2(heard.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-            heard.seek(0)
-            for line in heard:
-                if not line.startswith(b"Fontconfig"):
-                    os.write(2, line)
+    It runs in a process of its own, as the program would: Graphviz is known to end its process on some graphs.
+    """
+    command = [sys.executable, "-P", "-c", _CHILD, format, engine]
+    fonts = _lent_fonts(needed=not format.startswith("svg"))
+    done = subprocess.run(command, input=source.encode(errors="replace"), capture_output=True, env=os.environ | fonts, check=False)
+    if done.returncode:
+        said = [line for line in done.stderr.decode(errors="replace").splitlines() if not line.startswith("Fontconfig")]
+        reason = next((line for line in said if line.startswith("Error")), said[-1] if said else f"exit status {done.returncode}")
+        raise ValueError(f"Graphviz could not make {format!r} with {engine!r}: {reason}")
+    return done.stdout
 
 
 @cache
-def _lend_fonts(needed: bool) -> None:
-    """On a Linux without any font, as containers are, let the library use matplotlib's if that is installed.
+def _lent_fonts(needed: bool) -> dict[str, str]:
+    """On a Linux without any font, as containers are, the setting that lends Graphviz matplotlib's, if that is installed.
 
     Without a font an SVG is still good, since its viewer has one, but a PNG or PDF has boxes for letters.
     """
     settings = Path("/etc/fonts/fonts.conf")
     if not sys.platform.startswith("linux") or "FONTCONFIG_FILE" in os.environ:
-        return
+        return {}
     folders = re.findall(r"<dir>(.*?)</dir>", settings.read_text()) if settings.exists() else []
     if any(files for folder in folders for _, _, files in os.walk(os.path.expanduser(folder))):
-        return
+        return {}
     if (found := find_spec("matplotlib")) is None or found.origin is None:
         if needed:
             warnings.warn(
-                "this system has no fonts, so the picture shows boxes for letters: draw an SVG, or install matplotlib", stacklevel=5
+                "this system has no fonts, so the picture shows boxes for letters: draw an SVG, or install matplotlib", stacklevel=4
             )
-        return
+        return {}
     fonts = Path(found.origin).parent / "mpl-data" / "fonts" / "ttf"
     chosen = '<edit name="family" mode="assign" binding="strong"><string>DejaVu Sans</string></edit>'
     with tempfile.NamedTemporaryFile("w", suffix=".conf", delete=False) as file:
         file.write(f'<fontconfig><dir>{html.escape(str(fonts))}</dir><match target="pattern">{chosen}</match></fontconfig>')
     atexit.register(os.unlink, file.name)
-    os.environ["FONTCONFIG_FILE"] = file.name
+    return {"FONTCONFIG_FILE": file.name}
 
 
 def write_atomically(path: str | os.PathLike[str], data: str | bytes) -> None:
@@ -244,7 +229,8 @@ def draw(
     A box for each value shows its name, its number (of an array the shape and a summary) and its
     gradient, "—" before a backward pass; the colour of the box tells its role, the shade behind the
     gradient its size.  A dark node stands for each operation.  An arrow for each use of an operand
-    carries the local derivative ∂result/∂operand, between scalars.  A graph much longer than it is wide
+    carries the local derivative ∂result/∂operand, between scalars; they arrive in the order of the
+    operands.  A graph much longer than it is wide
     is broken into rows, read like lines of text; a value of another row is then repeated with a dashed
     border.
 
@@ -379,7 +365,8 @@ class _Scene:
     def _folded(self, name: str) -> list[int]:
         """The indices of what a group or a label folds."""
         nodes = self.graph.nodes
-        if members := [i for i, path in self.frame.items() if f"{path}.".startswith(f"{name}.")]:
+        members = [i for i, path in self.frame.items() if f"{path}.".startswith(f"{name}.")]
+        if members or name in self.groups:  # a group may have no part in this graph
             return sorted(members)
         inside = {node.index for node in nodes if node.name == name and node.edges}
         if not inside:
@@ -416,7 +403,8 @@ class _Scene:
             members = [self.graph.nodes[i] for i in self.folds[fold]]
             frame = self.around(fold) if fold in self.groups else self.frame.get(members[-1].index, "")
             count = sum(step.kind == "fold" for step in steps.values())
-            steps[fold] = _Step(f"fold{count}", "fold", fold, _contents(members), [], [], frame)
+            title = fold.removeprefix(f"{frame}.") if fold in self.groups else fold
+            steps[fold] = _Step(f"fold{count}", "fold", title, _contents(members), [], [], frame)
         step = steps[fold]
         if node.edges and node.index in shown:
             step.results.append(node.index)
@@ -513,6 +501,8 @@ def _paint(scene: _Scene, format: str, rankdir: str, legend: bool) -> Picture:
     for i in scene.visible:
         box(i, rows[i])
 
+    if len(frames) > 1:
+        picture.attr(newrank="true")  # ranks across frames; the older way fails where values go to and fro between two
     for path in sorted(frames, reverse=True):  # an inner frame is complete before it enters the outer one
         if path:
             frames[scene.around(path)].subgraph(frames[path])
@@ -626,6 +616,7 @@ def _pill(step: _Step) -> dict[str, str]:
         "height": "0.25",
         "tooltip": _escape_tooltip(" ".join([step.title, *step.notes])),
         "class": step.kind,
+        "ordering": "in",  # a - b: the arrow from a above that from b
     }
 
 
@@ -657,6 +648,8 @@ def _legend(scene: _Scene, largest: float, wrapped: bool) -> str:
         lines.append(f'<TD ALIGN="LEFT">{_font("size of the gradient", INK, 9)}</TD>{shades}')
     elif all(node.grad is None for node in nodes):
         lines.append(f'<TD ALIGN="LEFT">{_font(f"grad {formats.NOTHING}: no backward pass yet", INK, 9)}</TD>')
+    if any(not np.isfinite(data).all() for node in nodes for data in (node.data, node.grad) if data is not None):
+        lines.append(swatch.format(STRANGE, LINE, _font("nan or infinite", INK, 9)))
     if any(local is not None for step in scene.steps for _, local in step.arrows):
         lines.append(f'<TD ALIGN="LEFT">{_font("number on an arrow: ∂result / ∂operand", INK, 9)}</TD>')
     if wrapped:
