@@ -147,7 +147,7 @@ def test_before_a_pass_there_are_no_gradients() -> None:
     assert "no backward pass yet" in shown.legend
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(graphs(), st.booleans())
 def test_nodes_and_arrows_are_the_graphs(values: list[Value], backward: bool) -> None:
     root = values[-1]
@@ -165,13 +165,11 @@ def test_nodes_and_arrows_are_the_graphs(values: list[Value], backward: bool) ->
     assert Counter(shown.arrows) == Counter(uses)
 
 
-@pytest.mark.parametrize("operation", [np.subtract, np.divide, np.power])
-def test_operands_stand_in_their_order(operation: Any) -> None:
+def test_operands_stand_in_their_order() -> None:
     a, b = Value(1.0, label="a"), Value(2.0, label="b")
     for first, second in ((a, b), (b, a)):
-        shown = read(draw(operation(first, second)))
+        shown = read(draw(first - second))
         assert shown.box(first.label).y < shown.box(second.label).y
-    assert read(draw(operation(1.5, a))).boxes["v1"].y < shown.box("a").y or read(draw(operation(1.5, a))).boxes["v1"].lines == ["1.5"]
 
 
 def test_a_value_used_twice_has_two_arrows() -> None:
@@ -179,25 +177,24 @@ def test_a_value_used_twice_has_two_arrows() -> None:
     assert Counter(read(draw(a + a)).arrows) == {("v0", "op1", "1.0"): 2}
 
 
-@given(st.text(st.characters(exclude_categories=["Cs", "Cc", "Cn", "Z"]), min_size=1, max_size=12))
-@settings(max_examples=25)
-def test_labels_come_out_as_written(label: str) -> None:
-    a = Value(1.0, label=label)
-    assert read(draw(a * 2)).boxes["v0"].lines[0] == label
+@settings(max_examples=8)
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc", "Cn", "Z"]), min_size=1, max_size=12), min_size=8, max_size=20))
+def test_labels_come_out_as_written(labels: list[str]) -> None:
+    shown = read(draw([Value(1.0, label=label) for label in labels]))
+    assert [shown.boxes[f"v{i}"].lines[0] for i in range(len(labels))] == labels
 
 
-@pytest.mark.parametrize(
-    "label", ["<b>&amp;{x|y}\"'", r"\N\G\l\n", "&#60;", "learning rate", "a  b", " lead", "∂loss/∂w₁ 漢", "--", "<TABLE>", "%d"]
-)
-def test_awkward_labels_come_out_as_written(label: str) -> None:
-    assert read(draw(Value(1.0, label=label) * 2)).boxes["v0"].lines[0] == label
-    assert read(draw(Value(1.0) * 2, names={label: Value(1.0)})).boxes["v0"].lines[0] == "v0"
-    assert read(draw({label: Value(1.0) * 2})).boxes["v2"].lines[0] == label
+def test_awkward_labels_come_out_as_written() -> None:
+    labels = ["<b>&amp;{x|y}\"'", r"\N\G\l\n\\", "&#60;", "learning rate", "a  b", " lead", "∂loss/∂w₁ 漢", "--", "<TABLE>", "%d", "tail "]
+    shown = read(draw({label: Value(1.0) for label in labels}))
+    assert [shown.boxes[f"v{i}"].lines[0] for i in range(len(labels))] == labels
 
 
-@pytest.mark.parametrize("label", ["a\nb", "tab\there", "\x00\x1b[0m", "\ud800", ""])
-def test_labels_that_xml_cannot_hold_still_draw(label: str) -> None:
-    assert read(draw(Value(1.0, label=label) * 2)).kinds()["value"] == 3
+def test_labels_that_xml_cannot_hold_still_draw() -> None:
+    labels = ["a\nb", "tab\there", "\x00\x1b[0m", "\ud800", ""]
+    shown = read(draw([Value(1.0, label=label) for label in labels]))
+    assert [shown.boxes[f"v{i}"].lines[0] for i in range(len(labels))] == ["a", "tab    here", "��[0m", "�", "v4"]
+    assert shown.boxes["v0"].lines[1] == "b"
 
 
 def test_names_serve_values_without_a_label() -> None:
