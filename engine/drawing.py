@@ -533,7 +533,9 @@ def _shade(size: float | None, largest: float) -> str:
 
 def _text(text: str) -> str:
     """Text inside an HTML-like label, as written."""
-    escaped = re.sub(r"\\([NGETHL\\])", r"\\<FONT>\1</FONT>", html.escape(_visible(text)))  # Graphviz would read \\N as the node's name
+    escaped = re.sub(
+        r"\\([NGETHL\\])", r"\\<FONT>\1</FONT>", html.escape(_visible(text))
+    )  # Graphviz would read \N as the node's name, and two backslashes as one
     return re.sub(r"^ | $|(?<= ) ", "&#160;", escaped, flags=re.MULTILINE).replace("\n", "<BR/>")
 
 
