@@ -67,6 +67,8 @@ class Playground:
     def edited(self, *_: str) -> None:
         """The text changed: one entry for each variable of the expression, and nothing computed yet."""
         self.root = None
+        for shown in self.gradients.values():
+            shown.set("")
         try:
             names = [name for name in parse(self.expression.get()).names if name not in CONSTANTS]
         except ExpressionError as error:  # half written, perhaps
@@ -88,18 +90,20 @@ class Playground:
             ttk.Entry(box, textvariable=self.numbers[name], width=13).pack()
             ttk.Label(box, textvariable=self.gradients[name]).pack(anchor="w")
 
+    def number(self, name: str) -> float | np.ndarray:
+        """What stands in a variable's entry: a number, a list of them, or an expression without variables."""
+        try:
+            return parse(self.numbers[name].get()).evaluate({})
+        except ExpressionError as error:
+            raise ValueError(f"{name}: {error}") from None
+
     def forward(self) -> bool:
         """The result of what stands in the entries, with its whole backward pass waiting; False where there is none."""
-        name = ""
         try:
-            given = {}
-            for name in self.gradients:
-                given[name] = parse(self.numbers[name].get()).evaluate({})
-            name = ""
-            self.leaves = {name: Value(number, label=name) for name, number in given.items()}
+            self.leaves = {name: Value(self.number(name), label=name) for name in self.gradients}
             root = parse(self.expression.get()).evaluate(self.leaves)
-        except ExpressionError as error:
-            self.status.set(f"{name}: {error}" if name else str(error))
+        except ValueError as error:
+            self.status.set(str(error))
             return False
         if not isinstance(root, Value) or root.ndim:
             what = f"an array of shape {root.shape}; sum(...) makes it one number" if np.ndim(root) else "a constant"

@@ -95,5 +95,5 @@ def run(demo) -> str:
     return (
         f"An `if` wants one answer and x has {x.size}; the rule keeps them all, as a mask.\n"
         f"Scalar and array differ, in value or derivative, at {differences} of {x.size} points; on {len(many):,} numbers "
-        f"the mask is {branch / mask:.0f} times faster."
+        f"the mask is {branch / mask:.0f} times\nfaster than a branch for each."
     )

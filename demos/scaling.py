@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from demos._common import BLUE, GREEN, ORANGE, PURPLE, RED, label_ends
+from demos._common import BLUE, GREEN, ORANGE, PINK, PURPLE, RED, label_ends
 from nn import Linear, Sequential, Tanh, accuracy, cross_entropy, l1_penalty, l2_penalty, normalise, optim, standardise
 
 PENALTIES = {"no penalty": None, "L1": (l1_penalty, 0.001), "L2": (l2_penalty, 0.002)}
@@ -52,8 +52,8 @@ def run(demo) -> str:
     scales = {"raw": lambda x: x, "normalised": normalise(x), "standardised": standardise(x)}
     steps = demo.pick(300, 60)
     rows, curves, hits, flats = [], {}, {}, {}
-    for name, scale in scales.items():
-        model, curves[name], _ = train(scale(x), y, demo.seed, steps)
+    for name, scale in {**scales, "raw at rate 0.01": scales["raw"]}.items():
+        model, curves[name], _ = train(scale(x), y, demo.seed, steps, rate=0.01 if "rate" in name else 0.5)
         hits[name] = accuracy(model(scale(x_test)), y_test)
         flats[name] = np.mean(np.abs(np.tanh(model[0](scale(x)).data)) > 0.99)
         rows.append([name, curves[name][0], curves[name][-1], f"{flats[name]:.0%}", f"{hits[name]:.1%}"])
@@ -70,9 +70,9 @@ def run(demo) -> str:
     demo.table(["penalty", "Σ|w| at first", f"after {steps:,} steps", "largest |w|", "|w| < 0.001", "test accuracy"], rows)
 
     figure, (left, right) = demo.figure(1, 2, size=(11, 4))
-    for (name, curve), paint in zip(curves.items(), (RED, ORANGE, GREEN), strict=True):
+    for (name, curve), paint in zip(curves.items(), (RED, ORANGE, GREEN, PINK), strict=True):
         left.plot(curve, color=paint, label=name)
-    left.set(xlabel="step", ylabel="training loss", yscale="log", title="The same network, three scales of input")
+    left.set(xlabel="step", ylabel="training loss", yscale="log", title="The same network on other scales of input")
     for (name, size), paint in zip(sizes.items(), (RED, PURPLE, BLUE), strict=True):
         right.plot(np.arange(1, steps + 1), size, color=paint, label=name)
     right.set(xlabel="step", ylabel="Σ|w|, all weights together", xscale="log", title="The weights, trained on and on")

@@ -75,7 +75,7 @@ def count(model: Network, x, y) -> tuple[list[float], int]:
 
 def run(demo) -> str:
     x, y, x_test, y_test = digits(demo.seed)
-    epochs = demo.pick(60, 4)
+    epochs = demo.pick(60, 2)
     shown = np.argsort(y[:50], kind="stable")  # fifty examples, the same digits together
     rows, zeros, activations, counts = [], {}, {}, {}
     for name, setting in SETTINGS.items():

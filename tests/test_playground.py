@@ -154,6 +154,7 @@ def test_what_is_no_expression_is_told_in_the_window(app, expression, complaint)
     app.buttons["Step"].invoke()
     assert complaint in app.status.get()
     assert app.root is None
+    assert not any(gradients(app).values())
     write(expression_entry(app), "x1*2")  # and it goes on
     app.buttons["Compute"].invoke()
     assert gradients(app) == {"x1": "2.0"}
