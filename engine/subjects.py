@@ -66,17 +66,25 @@ class Subject:
         other.leaves = list(leaves)
         return other
 
-    def call(self, leaves: Sequence[Any]) -> list[Any]:
-        """f's outputs, with these objects in place of the leaves."""
-        numbers = iter(leaves)
+    def fill(self, leaves: Sequence[Any]) -> list[Any]:
+        """The arguments, with these objects in place of the leaves."""
+        objects = iter(leaves)
         args = list(self.args)
         for n in self.chosen:
-            args[n] = calculus._map(lambda leaf: next(numbers) if self.is_number(leaf) else leaf, self.args[n])
-        return list(paths(self.f(*args)))
+            args[n] = calculus._map(lambda leaf: next(objects) if self.is_number(leaf) else leaf, self.args[n])
+        return args
+
+    def call(self, leaves: Sequence[Any]) -> list[tuple[str, Any]]:
+        """f's outputs and the path to each, with these objects in place of the leaves."""
+        return list(paths(self.f(*self.fill(leaves))))
+
+    def wrapped(self, leaves: Sequence[Array]) -> list[Any]:
+        """The leaves as f takes them."""
+        return [self.wrap(leaf, like) for leaf, like in zip(leaves, self.originals, strict=True)]
 
     def outputs(self, leaves: Sequence[Array]) -> list[tuple[str, Any]]:
         """f's outputs and the path to each."""
-        return self.call([self.wrap(leaf, like) for leaf, like in zip(leaves, self.originals, strict=True)])
+        return self.call(self.wrapped(leaves))
 
     def evaluate(self, leaves: Sequence[Array]) -> Array:
         """All outputs in one row."""
@@ -94,6 +102,8 @@ class Subject:
 
     def is_number(self, leaf: Any) -> bool:
         """Whether to differentiate by it."""
+        if isinstance(leaf, Value):
+            return leaf.requires_grad
         return isinstance(leaf, (float, np.floating)) or (isinstance(leaf, np.ndarray) and leaf.dtype.kind == "f")
 
     def numbers(self, leaf: Any) -> Any:
@@ -128,9 +138,6 @@ class Subject:
 
 class Ours(Subject):
     """A function of Values, differentiated by the engine."""
-
-    def is_number(self, leaf: Any) -> bool:
-        return leaf.requires_grad if isinstance(leaf, Value) else super().is_number(leaf)
 
     def wrap(self, array: Array, like: Any) -> Any:
         return Value(array, requires_grad=False)
@@ -195,11 +202,7 @@ class ByHand(Subject):
     def pull(self, cotangents: Array) -> tuple[list[Array], list[bool]]:
         result = self.grad
         if callable(result):
-            wrapped = iter([self.wrap(leaf, like) for leaf, like in zip(self.leaves, self.originals, strict=True)])
-            args = list(self.args)
-            for n in self.chosen:
-                args[n] = calculus._map(lambda leaf: next(wrapped) if self.is_number(leaf) else leaf, self.args[n])
-            result = self.grad(*args)
+            result = result(*self.fill(self.wrapped(self.leaves)))
         alone = len(self.leaves) == 1 and not isinstance(result, (tuple, dict))
         parts = [result] if alone else calculus._leaves(result)
         if len(parts) != len(self.leaves):
@@ -230,7 +233,7 @@ class Torch(Subject):
 
     def pull(self, cotangents: Array) -> tuple[list[Array], list[bool]]:
         torch = sys.modules["torch"]
-        inputs = [self.wrap(leaf, like).requires_grad_() for leaf, like in zip(self.leaves, self.originals, strict=True)]
+        inputs = [tensor.requires_grad_() for tensor in self.wrapped(self.leaves)]
         flat = torch.cat([output.reshape(-1) for _, output in self.call(inputs)])
         rows = [np.zeros((len(cotangents), leaf.size), leaf.dtype) for leaf in self.leaves]
         connected = [False] * len(inputs)
@@ -268,7 +271,7 @@ class Jax(Subject):
             return jax.numpy.concatenate([jax.numpy.ravel(output) for _, output in self.call(leaves)])
 
         with _double_precision(jax):
-            inputs = [self.wrap(leaf, like) for leaf, like in zip(self.leaves, self.originals, strict=True)]
+            inputs = self.wrapped(self.leaves)
             output, back = jax.vjp(flat, *inputs)
             pulled = [back(jax.numpy.asarray(u, output.dtype)) for u in cotangents]
         rows = [np.array([np.ravel(found[i]) for found in pulled]) for i in range(len(inputs))]
