@@ -145,7 +145,9 @@ def _einsum_back(g: Any, args: tuple[Any, ...], argnum: int, subscripts: str, op
                 terms.append(letter)
                 operands.append(np.ones(length))
             wanted += letter
-    return np.einsum(",".join(terms) + "->" + wanted, *operands, optimize=optimize)
+    back = np.einsum(",".join(terms) + "->" + wanted, *operands, optimize=optimize)
+    whole = np.broadcast_shapes(np.shape(back), shapes[argnum])  # an axis that every other operand has at length 1
+    return back if np.shape(back) == whole else np.broadcast_to(back, whole)
 
 
 _einsum = primitive(
@@ -161,6 +163,7 @@ _einsum = primitive(
         Case(((2, 3), (2,)), {"subscripts": "ij,k->i"}),
         Case(((2, 1, 3), (2, 3, 2)), {"subscripts": "...ij,...jk->...ik"}),
         Case(((2, 3), (3,)), {"subscripts": "...i,...i->..."}),
+        Case(((2, 3), (1, 2)), {"subscripts": "ij,jk->ik"}),  # a length of 1 broadcasts
         Case(((2, 3), (3, 2), (2, 2)), {"subscripts": "ij,jk,kl->il"}),
     ],
     doc="the sum of products that a string of subscripts spells (Einstein's summation)",
