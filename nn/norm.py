@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+import engine
 from engine import Parameter, Value
 
 from .module import Module
@@ -49,7 +50,7 @@ class LayerNorm(_OverLastAxes):
         self.bias = Parameter(np.zeros(self.normalized_shape)) if elementwise_affine and bias else None
 
     def forward(self, x: Any) -> Any:
-        y = _standardize(x, self._axes(x), self.eps)[0]
+        y = engine.standardize(x, axis=self._axes(x), eps=self.eps)
         y = y if self.weight is None else y * self.weight
         return y if self.bias is None else y + self.bias
 
@@ -69,16 +70,8 @@ class RMSNorm(_OverLastAxes):
     def forward(self, x: Any) -> Any:
         axes = self._axes(x)
         eps = float(np.finfo(getattr(x, "dtype", np.float64)).eps) if self.eps is None else self.eps
-        y = x / np.sqrt(np.mean(x * x, axis=axes, keepdims=True) + eps)
+        y = engine.rms_normalize(x, axis=axes, eps=eps)
         return y if self.weight is None else y * self.weight
-
-
-def _standardize(x: Any, axes: tuple[int, ...], eps: float | None) -> tuple[Any, Any, Any]:
-    """x with mean 0 and variance 1 along the axes; its mean and variance."""
-    mean = np.mean(x, axis=axes, keepdims=True)
-    centred = x - mean
-    variance = np.mean(centred * centred, axis=axes, keepdims=True)
-    return centred / np.sqrt(variance + eps), mean, variance
 
 
 class _BatchNorm(Module):
@@ -104,20 +97,19 @@ class _BatchNorm(Module):
             count = int(np.prod([shape[a] for a in axes]))
             if self.training and count < 2:
                 raise ValueError(f"{self._title}: a batch of shape {shape} has one number a channel, and so no variance; use eval()")
-            y, mean, variance = _standardize(x, axes, self.eps)
+            y = engine.standardize(x, axis=axes, eps=self.eps)
             if self.training and self.track_running_stats:
-                self._remember(mean, variance, count / (count - 1))
+                self._remember(x.data if isinstance(x, Value) else x, axes)
         else:
             y = (x - self.running_mean.reshape(along)) / np.sqrt(self.running_var + self.eps).reshape(along)
         if self.weight is None or self.bias is None:
             return y
         return y * np.reshape(self.weight, along) + np.reshape(self.bias, along)
 
-    def _remember(self, mean: Any, variance: Any, unbiased: float) -> None:
+    def _remember(self, x: Any, axes: tuple[int, ...]) -> None:
         """Move the running statistics a step of `momentum` towards the batch's."""
-        for name, new in (("running_mean", mean), ("running_var", variance)):
-            numbers = np.reshape(new.data if isinstance(new, Value) else new, -1) * (unbiased if name == "running_var" else 1.0)
-            setattr(self, name, (1.0 - self.momentum) * getattr(self, name) + self.momentum * numbers)
+        self.running_mean = (1.0 - self.momentum) * self.running_mean + self.momentum * np.mean(x, axis=axes)
+        self.running_var = (1.0 - self.momentum) * self.running_var + self.momentum * np.var(x, axis=axes, ddof=1)
         self.num_batches_tracked = self.num_batches_tracked + 1
 
     running_mean: np.ndarray[Any, Any]

@@ -1,6 +1,6 @@
 """The rules, one entry each: `TABLE` holds the primitives, `COMPOSITES` the functions made of them."""
 
-from . import activations, arithmetic, contractions, exponentials, reductions, shapes, windows
+from . import activations, arithmetic, contractions, exponentials, normalisations, reductions, shapes, windows
 from .table import COMPOSITES, DISPATCH, PLAIN, TABLE, Case, Kink, Primitive, primitive, speak_floats
 
 speak_floats()
@@ -17,6 +17,7 @@ __all__ = [
     "arithmetic",
     "contractions",
     "exponentials",
+    "normalisations",
     "primitive",
     "reductions",
     "shapes",

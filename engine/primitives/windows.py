@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from .table import Case, primitive
+from .table import Case, Primitive, primitive
 
 Sizes = tuple[int, ...]
 
@@ -30,7 +30,8 @@ def _windows(x: Any, size: Sizes, stride: Sizes, dilation: Sizes) -> Any:
     if len(shape) < k or any(n < r for n, r in zip(shape[len(shape) - k :], reach, strict=True)):
         raise ValueError(f"windows that span {reach} do not fit into the last {k} axes of shape {shape}")
     every = np.lib.stride_tricks.sliding_window_view(x, reach, axis=tuple(range(-k, 0)))
-    return every[(..., *(slice(None, None, s) for s in stride), *(slice(None, None, d) for d in dilation))]
+    index: Any = (..., *(slice(None, None, s) for s in stride), *(slice(None, None, d) for d in dilation))
+    return every[index]
 
 
 def _overlap_add(x: Any, shape: Sizes, size: Sizes, stride: Sizes, dilation: Sizes) -> Any:
@@ -43,11 +44,11 @@ def _overlap_add(x: Any, shape: Sizes, size: Sizes, stride: Sizes, dilation: Siz
     out = np.zeros(shape, np.asarray(x).dtype)
     for place in itertools.product(*map(range, size)):
         starts = [j * d for j, d in zip(place, dilation, strict=True)]
-        target = tuple(slice(a, a + n * s, s) for a, n, s in zip(starts, counts, stride, strict=True))
+        target: Any = (..., *(slice(a, a + n * s, s) for a, n, s in zip(starts, counts, stride, strict=True)))
         if apart:
-            out[(..., *target)] = x[(..., *place)]
+            out[target] = x[(..., *place)]
         else:
-            out[(..., *target)] += x[(..., *place)]
+            out[target] += x[(..., *place)]
     return out
 
 
@@ -58,7 +59,7 @@ _CASES = [
     (Case(((3, 4),), {"size": (1, 2), "stride": (3, 1), "dilation": (1, 3)}), (1, 1, 1, 2)),
 ]
 
-windows = primitive(
+windows: Primitive = primitive(
     "windows",
     _windows,
     lambda g, out, x, size, stride, dilation: overlap_add(g, shape=np.shape(x), size=size, stride=stride, dilation=dilation),
@@ -66,7 +67,7 @@ windows = primitive(
     doc="windows of a size, at a stride, over the last axes; the axes of the windows come last",
 )
 
-overlap_add = primitive(
+overlap_add: Primitive = primitive(
     "overlap_add",
     _overlap_add,
     lambda g, out, x, shape, size, stride, dilation: windows(g, size=size, stride=stride, dilation=dilation),
