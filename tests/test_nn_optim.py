@@ -89,6 +89,13 @@ def test_warm_up_then_cosine_equals_pytorchs(reference):
     np.testing.assert_allclose(rates(make), reference["warm-up, then cosine"], rtol=1e-12, atol=1e-15)
 
 
+def test_a_schedule_gives_way_at_its_milestone():
+    def make(o):
+        return optim.SequentialLR(o, [optim.LinearLR(o, 0.0, total_iters=10), optim.LambdaLR(o, lambda t: 10 + t)], milestones=[3])
+
+    assert rates(make, 5) == pytest.approx([0, 0.05, 0.1, 5, 5.5, 6])
+
+
 # ── what holds for all of them ────────────────────────────────────────────────
 
 
@@ -158,6 +165,7 @@ def test_goes_on_from_its_state_to_the_bit(kind, arguments):
     p = Value([1.0, 2.0, 3.0])
     first = kind([p], **arguments)
     advance(first, p, gradients[:3])
+    taken = first.state_dict()
     state = json.loads(json.dumps(first.state_dict(), default=lambda array: array.tolist()))  # it is plain data
     state["state"] = [{k: np.array(v) if k != "t" else v for k, v in s.items()} for s in state["state"]]
     q = Value(p.data)
@@ -165,9 +173,23 @@ def test_goes_on_from_its_state_to_the_bit(kind, arguments):
     if set(second.memory) != set(first.memory):
         second = kind([q], **arguments | {"lr": 99.0})
     second.load_state_dict(state)
-    advance(first, p, gradients[3:5])  # the state is no view of the first one's memory
+    advance(first, p, gradients[3:5])
+    assert taken["state"][0]["t"] == 3
+    assert all(np.array_equal(state["state"][0][name], number) for name, number in taken["state"][0].items())  # no view of its memory
     advance(second, q, gradients[3:])
     assert q.data.tobytes() == straight.data.tobytes()
+
+
+@given(g=st.floats(1e-3, 1e3), start=st.sampled_from([1.0, [1.0, 2.0]]))
+@settings(deadline=None, max_examples=30)
+def test_a_variance_rounded_below_zero_counts_as_zero(g, start):
+    p = Value(start)
+    optimizer = optim.RMSprop([p], lr=1e-9, alpha=0.3, centered=True)
+    for _ in range(40):  # a gradient that never changes has no variance
+        p.grad = g
+        optimizer.step()
+        assert np.isfinite(p.data).all()
+    assert p.dtype == np.float64
 
 
 def test_float32_stays_float32():
