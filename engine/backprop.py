@@ -174,9 +174,11 @@ def contributions(node: Value, g: Any, *, record: bool = False, oldest: float = 
     for argnum, operand in enumerate(inputs):
         if type(operand) is float or not operand.requires_grad or operand._id < oldest:
             continue
-        rule = primitive.vjp(argnum) if primitive.variadic else primitive.vjps[argnum]
+        rule = primitive.vjps[0 if primitive.variadic else argnum]
         if rule is None:
             raise TypeError(f"{primitive.name} has no derivative with respect to operand {argnum}, {describe(operand)}; detach() it")
+        if primitive.variadic:
+            params = params | {"argnum": argnum}
         contribution = fit(rule(g, out, *args, **params), operand, primitive)
         if modes.active and modes.is_anomaly_enabled():
             check_finite(contribution, f"backward of {primitive.name} at {location(node)}, the gradient of {describe(operand)}")

@@ -134,7 +134,7 @@ def _part(g: Any, args: tuple[Any, ...], argnum: int, axis: int | None) -> Any:
     if axis is None:
         start = sum(math.prod(np.shape(a)) for a in args[:argnum])
         return np.reshape(g[start : start + math.prod(shape)], shape)
-    start = sum(np.shape(a)[axis] for a in args[:argnum])
+    start = sum(a.shape[axis] for a in args[:argnum])
     return g[(slice(None),) * (axis % len(shape)) + (slice(start, start + shape[axis]),)]
 
 
