@@ -57,7 +57,7 @@ class History:
 
     def is_stale(self, patience: int | None) -> bool:
         """Whether that many epochs have passed since the best one."""
-        return patience is not None and len(self) - self.best >= patience > 0 and self.best > 0
+        return patience is not None and self.best > 0 and len(self) - self.best >= patience
 
     def last(self) -> str:
         """The last epoch in a few words."""
@@ -132,11 +132,13 @@ def fit(
         progress: show a progress bar.
 
     Raises:
-        ValueError: train gave no batch.
+        ValueError: train gave no batch, patience is below 1, or the checkpoint is one of another model.
         FloatingPointError: the loss or a gradient became NaN or infinite.
     """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    if patience is not None and patience < 1:
+        raise ValueError(f"patience={patience}: it counts epochs, and is at least 1")
     history = History(metric_name=getattr(metric, "__name__", "metric"))
     best, mode = {}, model.training
     parts: dict[str, Any] = {"model": model, "optimizer": optimizer, "history": history, "random": random, "nn": as_generator()}

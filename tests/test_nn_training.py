@@ -197,6 +197,12 @@ def test_an_iterator_that_runs_dry_is_refused():
         fit(model, nn.cross_entropy, optimizer, iter([(X, Y)]), epochs=2, progress=False)
 
 
+def test_patience_counts_epochs():
+    model, optimizer, _, train = start()
+    with pytest.raises(ValueError, match="patience=0"):
+        fit(model, nn.cross_entropy, optimizer, train, epochs=2, patience=0)
+
+
 def test_the_history_plots_what_it_holds(tmp_path):
     model, optimizer, _, train = start()
     history = fit(model, nn.cross_entropy, optimizer, train, epochs=4, validation=[(X, Y)], metric=accuracy, progress=False)
