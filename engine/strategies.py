@@ -157,17 +157,17 @@ def contractions(draw: Any, max_side: int = 3, *, min_side: int = 1) -> Contract
     usual = draw(st.sampled_from(["", "ij,jk->ik", "ij,j->i", "i,i->", "i,j->ij", "lij,ljk->lik", "ii->", "ii->i"]))
     terms = usual.partition("->")[0].split(",") if usual else draw(st.lists(st.text("ijkl", max_size=3), min_size=1, max_size=3))
     used = sorted(set("".join(terms)))
-    kept = usual.partition("->")[2] or "".join(draw(st.permutations(used))[: draw(st.integers(0, 3))])
+    kept = usual.partition("->")[2] if usual else "".join(draw(st.permutations(used))[: draw(st.integers(0, 3))])
     sides = {letter: draw(st.integers(min_side, max_side)) for letter in used}
     return Contraction(",".join(terms) + "->" + kept, tuple(tuple(sides[c] for c in term) for term in terms))
 
 
-def products(max_dims: int = 4, max_side: int = 3, *, min_side: int = 1) -> st.SearchStrategy[tuple[Shape, Shape]]:
+def products(max_dims: int = 4, max_side: int = 3, *, min_side: int = 1) -> st.SearchStrategy[tuple[Shape, ...]]:
     """Two shapes that `matmul` takes: vectors, matrices, and batches of them that broadcast."""
     fitting = hnp.mutually_broadcastable_shapes(
         signature="(m?,n),(n,p?)->(m?,p?)", max_dims=max_dims - 2, min_side=min_side, max_side=max_side
     )
-    return fitting.map(lambda drawn: drawn.input_shapes)  # type: ignore[no-any-return]
+    return fitting.map(lambda drawn: drawn.input_shapes)
 
 
 def indices(shape: Shape) -> st.SearchStrategy[Any]:

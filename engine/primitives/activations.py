@@ -95,16 +95,20 @@ erfc = primitive(
 _TANH_GELU = math.sqrt(2.0 / math.pi)
 
 
+def _gelu_logit(x: Any) -> Any:
+    return 2.0 * _TANH_GELU * (x + 0.044715 * x * x * x)
+
+
 def _gelu_slope(x: Any, approximate: str) -> Any:
     if approximate == "tanh":
-        t = np.tanh(_TANH_GELU * (x + 0.044715 * x * x * x))
-        return 0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * _TANH_GELU * (1.0 + 3 * 0.044715 * x * x)
+        s = sigmoid(_gelu_logit(x))
+        return s * (1.0 + x * (1.0 - s) * 2.0 * _TANH_GELU * (1.0 + 3 * 0.044715 * x * x))
     return 0.5 * erfc(-x / math.sqrt(2.0)) + x * np.exp(-0.5 * x * x) / math.sqrt(2.0 * math.pi)
 
 
 def _gelu(x: Any, approximate: str = "none") -> Any:
-    if approximate == "tanh":
-        return 0.5 * x * (1.0 + np.tanh(_TANH_GELU * (x + 0.044715 * x * x * x)))
+    if approximate == "tanh":  # (1 + tanh z) / 2 = sigmoid(2z), without its cancellation where z is far below 0
+        return x * sigmoid(_gelu_logit(x))
     if approximate != "none":
         raise ValueError(f"gelu: approximate is 'none' or 'tanh', not {approximate!r}")
     return 0.5 * x * erfc(-x / math.sqrt(2.0))
