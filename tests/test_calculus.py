@@ -395,7 +395,6 @@ def test_no_grad_inside_a_differentiated_function() -> None:
     assert grad(f)(2.0) == 20.0
 
 
-@pytest.mark.xfail(reason="recording is off for f as well", strict=False)
 def test_calculus_inside_no_grad_gives_plain_derivatives() -> None:
     """A derivative asked for is computed, also where nothing else is recorded."""
     with engine.no_grad():

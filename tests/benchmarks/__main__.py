@@ -1,4 +1,4 @@
-"""The tables: `python -m tests.benchmarks [scalar] [tensor] [chain] [import]`."""
+"""The tables: `python -m tests.benchmarks [scalar] [tensor] [nn] [chain] [import] [checkers]`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from . import chain, scalar, startup, tensor
+from . import chain, checkers, nn, scalar, startup, tensor
 from .timing import Contest
 
 console = Console(width=None if sys.stdout.isatty() else 120)
@@ -21,8 +21,8 @@ def show(contest: Contest) -> None:
         table.add_column(column, justify="right" if column else "left")
     for name in contest.contenders:
         row = [name]
-        for seconds in (contest.seconds, contest.without_gc):
-            row += [_time(seconds[name]), f"{seconds[name] / seconds[contest.reference]:.2f}"]
+        for timing in (contest.with_gc[name], contest.without_gc[name]):
+            row += [_time(timing.seconds), f"{timing.ratio:.2f}"]
         table.add_row(*row)
     console.print(table)
 
@@ -57,8 +57,10 @@ def main(names: list[str]) -> int:
     parts = {
         "scalar": lambda: [show(c) for c in scalar.contests()],
         "tensor": lambda: [show(c) for c in tensor.contests()],
+        "nn": lambda: [show(c) for c in nn.contests()],
         "chain": show_chain,
         "import": show_import,
+        "checkers": checkers.main,
     }
     if unknown := [name for name in names if name not in parts]:
         print(f"no benchmark named {', '.join(unknown)}; there are {', '.join(parts)}", file=sys.stderr)

@@ -20,6 +20,12 @@ def contests() -> list[Contest]:
     return [network((2, 16, 16, 1), 100, "≤ 2.5 × NumPy"), classifier((784, 256, 128, 10), 128), elementwise(1_000_000)]
 
 
+def agree(by_hand: list[np.ndarray], parameters: list[Value]) -> None:
+    """Before the race: both compute the same gradients."""
+    for gradient, parameter in zip(by_hand, parameters, strict=True):
+        np.testing.assert_allclose(parameter.grad, gradient, rtol=1e-9, atol=1e-12)
+
+
 def _weights(sizes: tuple[int, ...], rng: np.random.Generator) -> list[np.ndarray]:
     """W, b, W, b, ..."""
     flat: list[np.ndarray] = []
@@ -93,8 +99,13 @@ def network(sizes: tuple[int, ...], batch: int, goals: str) -> Contest:
             p.zero_grad()
         np.mean((_forward(x, parameters, engine.relu) - y) ** 2).backward(**mode)
 
+    def by_hand() -> list[np.ndarray]:
+        return _by_hand(x, weights, lambda out: (np.mean((out - y) ** 2), (out - y) * (2.0 / y.size))[1])
+
+    ours()
+    agree(by_hand(), parameters)
     contenders: dict[str, Step] = {
-        "NumPy by hand": lambda: _by_hand(x, weights, lambda out: (np.mean((out - y) ** 2), (out - y) * (2.0 / y.size))[1]),
+        "NumPy by hand": by_hand,
         "chainrule": ours,
         "chainrule, lean": lambda: ours(retain_graph=False),
     }
@@ -122,6 +133,8 @@ def classifier(sizes: tuple[int, ...], batch: int) -> Contest:
             p.zero_grad()
         (-np.mean(engine.log_softmax(_forward(x, parameters, engine.relu))[rows, labels])).backward(**mode)
 
+    ours()
+    agree(_by_hand(x, weights, head), parameters)
     contenders: dict[str, Step] = {
         "NumPy by hand": lambda: _by_hand(x, weights, head),
         "chainrule": ours,
@@ -159,6 +172,8 @@ def elementwise(size: int) -> Contest:
         t = np.tanh(leaf * 0.9 + 0.1)
         np.sum(np.exp(-(t * t))).backward(**mode)
 
+    ours()
+    agree([by_hand()], [leaf])
     contenders: dict[str, Step] = {
         "NumPy by hand": by_hand,
         "chainrule": ours,

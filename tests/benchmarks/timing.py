@@ -7,8 +7,16 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 Step = Callable[[], object]
+
+
+class Timing(NamedTuple):
+    """One contender's result."""
+
+    seconds: float  # of one step: the median over turns
+    ratio: float  # to the reference in the same round: the median over rounds
 
 
 @dataclass
@@ -22,6 +30,8 @@ class Contest:
         goals: what the project promises, in words.
         turn: the seconds that each works before the next one's turn; long where much is allocated, since
             the garbage collector sends its bill late.
+        rounds: how many turns each gets.
+        with_gc, without_gc: name -> result, with Python's garbage collector on, and off.
     """
 
     title: str
@@ -29,32 +39,36 @@ class Contest:
     contenders: dict[str, Step]
     goals: str = ""
     turn: float = 0.02
-    seconds: dict[str, float] = field(default_factory=dict)
-    without_gc: dict[str, float] = field(default_factory=dict)
+    rounds: int = 15
+    with_gc: dict[str, Timing] = field(default_factory=dict)
+    without_gc: dict[str, Timing] = field(default_factory=dict)
 
-    def run(self, turns: int = 15) -> Contest:
+    def run(self) -> Contest:
         """Time everyone with the garbage collector as Python sets it, and again with it off."""
-        self.seconds = _take_turns(self.contenders, turns, self.turn)
+        self.with_gc = self._rounds()
         gc.disable()
         try:
-            self.without_gc = _take_turns(self.contenders, turns, self.turn)
+            self.without_gc = self._rounds()
         finally:
             gc.enable()
         return self
 
-
-def _take_turns(contenders: dict[str, Step], turns: int, turn: float) -> dict[str, float]:
-    """The median seconds of one step of each."""
-    loops = {name: _loops(step, turn) for name, step in contenders.items()}
-    seen: dict[str, list[float]] = {name: [] for name in contenders}
-    for _ in range(turns):
-        for name, step in contenders.items():
-            gc.collect()  # nobody pays for another's garbage
-            start = time.perf_counter()
-            for _ in range(loops[name]):
-                step()
-            seen[name].append((time.perf_counter() - start) / loops[name])
-    return {name: statistics.median(times) for name, times in seen.items()}
+    def _rounds(self) -> dict[str, Timing]:
+        """Everyone's turn in each round; a ratio compares neighbours in time, so a busy machine slows both."""
+        loops = {name: _loops(step, self.turn) for name, step in self.contenders.items()}
+        seen: dict[str, list[float]] = {name: [] for name in self.contenders}
+        for _ in range(self.rounds):
+            for name, step in self.contenders.items():
+                gc.collect()  # nobody pays for another's garbage
+                start = time.perf_counter()
+                for _ in range(loops[name]):
+                    step()
+                seen[name].append((time.perf_counter() - start) / loops[name])
+        against = seen[self.reference]
+        return {
+            name: Timing(statistics.median(times), statistics.median(t / r for t, r in zip(times, against, strict=True)))
+            for name, times in seen.items()
+        }
 
 
 def _loops(step: Step, turn: float) -> int:
