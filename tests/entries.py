@@ -486,6 +486,12 @@ def along_axis(draw: Draw) -> Call:
     return Call((array(draw, shape),), {"axis": draw(st.integers(-len(shape), len(shape) - 1))})
 
 
+def normalised(draw: Draw) -> Call:
+    """standardize and rms_normalize."""
+    shape = draw(FULL)
+    return Call((array(draw, shape),), {"axis": axes_of(draw, len(shape)), "eps": draw(st.sampled_from([0.1, 0.5]))})
+
+
 # ── the oracles that NumPy does not have ──────────────────────────────────────
 
 
@@ -513,6 +519,14 @@ def _gelu(x: Any, approximate: str = "none") -> Any:
 
 def _softmax(x: Any, axis: int) -> Any:
     return np.exp(x) / np.exp(x).sum(axis=axis, keepdims=True)
+
+
+def _standardize(x: Any, axis: Any, eps: float) -> Any:
+    return (x - np.mean(x, axis=axis, keepdims=True)) / np.sqrt(np.var(x, axis=axis, keepdims=True) + eps)
+
+
+def _rms_normalize(x: Any, axis: Any, eps: float) -> Any:
+    return x / np.sqrt(np.mean(np.square(x), axis=axis, keepdims=True) + eps)
 
 
 def _scatter(x: Any, shape: tuple[int, ...], index: Any) -> Any:
@@ -647,6 +661,8 @@ ENTRIES: list[Entry] = [
     _entry("hardtanh", lambda x, min_val=-1.0, max_val=1.0: np.clip(x, min_val, max_val), elementwise(REAL, away=(-1.0, 1.0))),
     _entry("softmax", _softmax, made(along_axis), ulps=16),
     _entry("log_softmax", lambda x, axis: np.log(_softmax(x, axis)), made(along_axis), ulps=256),
+    _entry("standardize", _standardize, made(normalised), ulps=16),
+    _entry("rms_normalize", _rms_normalize, made(normalised), ulps=16),
     # reductions
     _entry("sum", np.sum, reduction(empty=True)),
     _entry("mean", np.mean, reduction()),

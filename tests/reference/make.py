@@ -108,6 +108,8 @@ CASES: list[Case] = [
     arrays("softmax", lambda x, axis: torch.softmax(x, axis), (3, 4), axis=1),
     arrays("softmax", lambda x, axis: torch.softmax(x, axis), (3, 4), axis=0),
     arrays("log_softmax", lambda x, axis: torch.log_softmax(x, axis), (3, 4), axis=-1),
+    arrays("standardize", lambda x, axis, eps: F.layer_norm(x, x.shape[axis:], eps=eps), (3, 4), axis=-1, eps=0.1),
+    arrays("rms_normalize", lambda x, axis, eps: F.rms_norm(x, x.shape[axis:], eps=eps), (3, 4), axis=-1, eps=0.1),
     # reductions
     arrays("sum", lambda x, axis, keepdims: torch.sum(x, axes(axis), keepdims), (2, 3, 2), axis=[0, -1], keepdims=False),
     arrays("mean", lambda x, axis, keepdims: torch.mean(x, axes(axis), keepdims), (2, 3, 2), axis=1, keepdims=True),
