@@ -107,20 +107,15 @@ class Report:
     def _repr_html_(self) -> str:
         colours = dict(zip(VERDICTS, ("#2e7d32", "#b26a00", "#d32f2f", "#7b5fc0", "#7b5fc0", "#d32f2f", "#d32f2f"), strict=True))
         header, *rows = self._table()
-        cells = "".join(f"<th>{escape(cell)}</th>" for cell in header)
-        body = "".join(
-            "<tr>"
-            + "".join(
-                f'<td style="color:{colours[cell]};font-weight:bold">{cell}</td>'
-                if k == 5
-                else f'<td style="text-align:{"right" if 1 <= k <= 4 else "left"};font-family:monospace">{escape(cell)}</td>'
-                for k, cell in enumerate(row)
-            )
-            + "</tr>"
-            for row in rows
-        )
+
+        def cell(k: int, text: str) -> str:
+            look = f"color:{colours[text]};font-weight:bold" if k == 5 else f"text-align:{'right' if 1 <= k <= 4 else 'left'}"
+            return f'<td style="padding:.1em .6em;font-family:monospace;{look}">{escape(text)}</td>'
+
+        top = "".join(f'<th style="padding:.1em .6em">{escape(text)}</th>' for text in header)
+        body = "".join(f"<tr>{''.join(cell(k, text) for k, text in enumerate(row))}</tr>" for row in rows)
         return (
-            f"<p><b>{escape(self._headline())}</b></p><table><thead><tr>{cells}</tr></thead>"
+            f"<p><b>{escape(self._headline())}</b></p><table><thead><tr>{top}</tr></thead>"
             f"<tbody>{body}</tbody></table><p>{escape(self._hidden(rows))}</p>"
         )
 

@@ -29,7 +29,6 @@ class Tableau:
         order: the quantity has an expansion in powers of h^order.
 
     Attributes:
-        first: the quantity at the latest h.
         value: for each output the entry with the smallest estimated error so far.
         error: that error.
     """
@@ -39,10 +38,6 @@ class Tableau:
         self.row: list[Array] = []
         self.value: Any = np.nan
         self.error: Any = np.inf
-
-    @property
-    def first(self) -> Array:
-        return self.row[0]
 
     def add(self, first: Array, noise: Array) -> None:
         """The quantity at the next halving; `noise` bounds what rounding did to it."""
@@ -91,17 +86,17 @@ def estimate(phi: Callable[[float], Array], here: Array, weight: Array, step: fl
         eps: the relative rounding of one evaluation.
         settled: stop when every error is below this fraction of the scale.
     """
-    centre, left, right = Tableau(2), Tableau(1), Tableau(1)
+    centre, sides = Tableau(2), Tableau(1)  # sides: left and right
     scale, finite = np.zeros_like(here), np.ones(here.shape, bool)
     for level in range(LEVELS):
         h = step / 2.0**level
         ahead, behind = phi(h), phi(-h)
         noise = 2.0 * eps * np.maximum(weight, np.maximum(np.abs(ahead), np.abs(behind))) / h
-        right.add((ahead - here) / h, 2.0 * noise)
-        left.add((here - behind) / h, 2.0 * noise)
+        sides.add(np.stack([here - behind, ahead - here]) / h, 2.0 * noise)
         centre.add((ahead - behind) / (2.0 * h), noise)
         finite = np.isfinite(ahead) & np.isfinite(behind)
-        scale = np.maximum(np.abs(right.first), np.abs(left.first))
+        scale = np.max(np.abs(sides.row[0]), axis=0)
         if level > 2 and np.all((centre.error <= settled * scale) | ~finite):
             break
-    return Estimate(centre.value, centre.error, left.value, left.error, right.value, right.error, scale, finite)
+    (left, right), (left_error, right_error) = sides.value, sides.error
+    return Estimate(centre.value, centre.error, left, left_error, right, right_error, scale, finite)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -460,3 +463,34 @@ def test_every_verdict_has_its_line_in_the_documentation():
     import engine.checking as checking
 
     assert all(f"{verdict}:" in checking.Report.__doc__ for verdict in VERDICTS)
+
+
+def test_functions_that_differentiate_inside():
+    inner = Value(3.0) * 2.0  # a node of the caller's graph
+    inner.backward()
+    before = inner.grad
+    assert check(lambda x: engine.grad(lambda y: y**3 * inner.data)(x) * inner, 2.0)
+    assert check(lambda x: (x + 1e25) * inner - 1e25 * inner, 2.0).counts == {"imprecise": 1}
+    assert inner.grad == before
+
+
+SLOW = """
+import time, numpy as np
+from engine import check
+def slow(x):
+    time.sleep(0.01)
+    return np.sum(x**2)
+assert check(slow, np.ones(14))
+"""
+
+
+def test_a_progress_bar_for_what_takes_long_on_a_terminal():
+    pty = pytest.importorskip("pty")
+    ours, theirs = pty.openpty()
+    with subprocess.Popen([sys.executable, "-c", SLOW], stderr=theirs, env=os.environ | {"TERM": "xterm"}) as process:
+        assert process.wait(30) == 0
+    os.close(theirs)
+    assert b"checking" in os.read(ours, 1000)
+    os.close(ours)
+    silent = subprocess.run([sys.executable, "-c", SLOW], capture_output=True, check=True, timeout=30)
+    assert silent.stderr == b""
