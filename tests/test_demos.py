@@ -57,10 +57,10 @@ def test_asks_shows_and_answers(name, tmp_path, capsys):
 
 
 def test_in_a_process_of_its_own_the_same_seed_gives_the_same_pictures(tmp_path):
-    runs = [command("optimisers", "--quick", "--seed", "3", "--out", str(tmp_path / folder)) for folder in "ab"]
+    runs = [command("three_layers", "--quick", "--seed", "3", "--out", str(tmp_path / folder)) for folder in "ab"]
     assert [run.returncode for run in runs] == [0, 0]
-    assert str(tmp_path / "a" / "optimisers.png") in runs[0].stdout
-    one, other = ((tmp_path / folder / "optimisers.svg").read_bytes() for folder in "ab")
+    assert str(tmp_path / "a" / "three_layers.png") in runs[0].stdout
+    one, other = ((tmp_path / folder / "three_layers.svg").read_bytes() for folder in "ab")
     assert one == other
 
 
