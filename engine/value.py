@@ -240,8 +240,8 @@ class Value:
             return
         if new is not self._data:
             new = _own(new, None)
-            if np.shape(new) != np.shape(self._data):
-                self._grad = None
+            if np.shape(new) != self.shape or np.asarray(new).dtype != self.dtype:
+                self._grad = None  # it has the shape and dtype of the data, always
             self._data = new
         if self._primitive is None:
             self._params = None if type(self._data) is not np.ndarray else _checksum(self._data)
