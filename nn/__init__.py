@@ -7,7 +7,7 @@
     loss.backward()
 
 The files in order of increasing complexity: `micrograd` (scalar neurons), `module`, `linear`,
-`activations`, `init`, `losses`, `norm`, `conv`, `recurrent`, `attention`; and for training `optim`, `data`,
+`activations`, `init`, `losses`, `norm`, `conv`, `recurrent`, `attention`, `picture`; and for training `optim`, `data`,
 `training`, `checkpoint`, `diagnostics`.
 """
 
