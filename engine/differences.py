@@ -50,6 +50,12 @@ class Tableau:
             better = error < self.error
             self.value = np.where(better, row[j + 1], self.value)
             self.error = np.where(better, error, self.error)
+        if self.row:
+            # Halving the step brings the quantity closer, unless the earlier ones were alike by accident:
+            # steps that are multiples of a period.
+            off = np.abs(first - self.value)
+            astray = off > 2.0 * np.abs(self.row[0] - self.value) + 8.0 * noise
+            self.error = np.where(astray, np.maximum(self.error, off), self.error)
         self.row = row
 
 

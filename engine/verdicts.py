@@ -128,6 +128,7 @@ class Column:
         self.slope = np.full(len(exact), np.nan)
         self.error = np.full(len(exact), np.inf)
         self.typical = np.zeros(len(exact))
+        self.step = np.full(len(exact), np.inf)  # the one that gave the slope
         self.notes: dict[int, str] = {}
 
     def say(self, where: Array, verdict: int, note: str = "") -> None:
@@ -308,7 +309,7 @@ class Point:
             blocks[k].enter(i, column)
             for j in range(len(labels)):
                 note = f"random direction {i + 1}"
-                if column.verdict[j] == WRONG and not any("at" in note for note in blocks[k].notes.values()):
+                if column.verdict[j] == WRONG and not any("wrong at" in note for note in blocks[k].notes.values()):
                     note += f"; wrong at {self.subject.names[k]}{subscript(self.culprit(line, j))}"
                 blocks[k].notes[j, i] = "; ".join(filter(None, [note, column.notes.get(j, "")]))
         for block, leaf in zip(blocks, self.leaves, strict=True):
@@ -347,9 +348,7 @@ class Point:
                     order[j] = ratios[-1]
             column.analytic, column.slope, column.error = np.full(len(labels), 2.0), order, np.full(len(labels), 0.1)
             column.notes = {j: f"the remainder shrinks like h^{order[j]:.2f}" for j in range(len(labels))}
-            shrinks = order > 1.8
-            column.verdict[shrinks & (column.verdict == WRONG) & (self.rtol + self.atol > 0)] = RIGHT
-            column.verdict[~shrinks & (column.verdict == RIGHT)] = IMPRECISE
+            column.verdict[(order < 1.8) & (column.verdict == RIGHT)] = IMPRECISE
             blocks[k].enter(i, column)
         return blocks
 
@@ -385,13 +384,15 @@ class Point:
         for shrink in SCALES:
             if (column.verdict != OPEN).all():
                 break
-            found = self.estimate(column.line, self.step * column.line.size * shrink)
+            step = self.step * column.line.size * shrink
+            found = self.estimate(column.line, step)
             bent = np.abs(found.right - found.left) > SAFETY * found.gap_error + self.doubtful * found.typical
             smooth = found.finite & ~bent & (column.verdict == OPEN)
             better = smooth & (found.error < column.error)
             column.slope = np.where(better, found.slope, column.slope).astype(float)
             column.error = np.where(better, found.error, column.error).astype(float)
             column.typical = np.where(better, found.typical, column.typical).astype(float)
+            column.step = np.where(better, step, column.step)
             gap = np.abs(column.exact - found.slope)
             agrees = better & (gap <= self.tolerance(column, found.slope, found.error))
             column.verdict[agrees & (found.error <= sharp * found.typical)] = RIGHT
@@ -468,8 +469,9 @@ class Point:
         A kink's one-sided derivatives come from the smallest steps, and need no confirmation.
         """
         wrong = (column.verdict == WRONG) & np.array([j not in column.notes for j in range(len(column.verdict))])
-        for factor in REPEATS:
-            found = self.estimate(column.line, self.step * column.line.size * factor)
+        steps = column.step[wrong & np.isfinite(column.step)]
+        for factor in REPEATS if steps.size else ():
+            found = self.estimate(column.line, float(np.min(steps)) * factor)
             gap = np.abs(column.exact - column.slope)
             near = np.minimum(gap, np.abs(found.slope) + np.abs(column.slope))
             other = wrong & (np.abs(found.slope - column.slope) > SAFETY * (found.error + column.error) + 0.1 * near)

@@ -10,7 +10,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import engine
@@ -68,7 +68,7 @@ def test_no_false_alarm(name):
     assert verdict in verdicts(report)
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, derandomize=True, database=None)
 @given(st.floats(-50, 50).filter(lambda x: abs(x) > 1e-3), st.lists(st.integers(-5, 5), min_size=1, max_size=6), FACTORS)
 def test_polynomials(x, coefficients, factor):
     """Right polynomials pass; a factor on the slope never does, where there is a slope to be wrong about."""
@@ -88,7 +88,7 @@ def test_polynomials(x, coefficients, factor):
 SMOOTH = [(np.sin, np.cos), (np.tanh, lambda x: 1 / np.cosh(x) ** 2), (np.exp, np.exp), (np.arctan, lambda x: 1 / (1 + x * x))]
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, derandomize=True, database=None)
 @given(
     st.lists(st.sampled_from(SMOOTH), min_size=1, max_size=4),
     st.floats(-1.5, 1.5).filter(lambda x: abs(x) > 1e-3),
@@ -97,6 +97,7 @@ SMOOTH = [(np.sin, np.cos), (np.tanh, lambda x: 1 / np.cosh(x) ** 2), (np.exp, n
 )
 def test_compositions(parts, x, factor, place):
     """Chains of smooth functions pass; with one rule off by a factor, wherever it stands, they don't."""
+    assume(sum(function is np.exp for function, _ in parts) < 3)  # or it overflows
 
     def chain(functions):
         def f(x):
