@@ -153,7 +153,7 @@ def contributions(node: Value, g: Any, *, record: bool = False, oldest: float = 
     Raises:
         MutationError: an operand's data is not what the forward pass saw.
     """
-    primitive, params, inputs = node._primitive, node._params or {}, operands(node)
+    primitive, inputs = node._primitive, operands(node)
     args: list[Any] = []
     for operand in inputs:
         if type(operand) is float:
@@ -171,16 +171,19 @@ def contributions(node: Value, g: Any, *, record: bool = False, oldest: float = 
     out = node if record else node._data
     if type(out) is float and primitive.elementwise:
         g, out, *args = map(np.float64, (g, out, *args))  # for 1/0.0 and the like NumPy has an answer
+    params, rules = node._params, primitive.vjps
+    watch = modes.active and modes.is_anomaly_enabled()
     for argnum, operand in enumerate(inputs):
         if type(operand) is float or not operand.requires_grad or operand._id < oldest:
             continue
-        rule = primitive.vjps[0 if primitive.variadic else argnum]
-        if rule is None:
-            raise TypeError(f"{primitive.name} has no derivative with respect to operand {argnum}, {describe(operand)}; detach() it")
         if primitive.variadic:
-            params = params | {"argnum": argnum}
-        contribution = fit(rule(g, out, *args, **params), operand, primitive)
-        if modes.active and modes.is_anomaly_enabled():
+            contribution = rules[0](g, out, *args, argnum=argnum, **params or {})
+        elif rules[argnum] is None:
+            raise TypeError(f"{primitive.name} has no derivative with respect to operand {argnum}, {describe(operand)}; detach() it")
+        else:
+            contribution = rules[argnum](g, out, *args, **params) if params else rules[argnum](g, out, *args)
+        contribution = fit(contribution, operand, primitive)
+        if watch:
             check_finite(contribution, f"backward of {primitive.name} at {location(node)}, the gradient of {describe(operand)}")
         yield operand, contribution
 
