@@ -182,6 +182,10 @@ def contributions(node: Value, g: Any, *, record: bool = False, oldest: float = 
             raise TypeError(f"{primitive.name} has no derivative with respect to operand {argnum}, {describe(operand)}; detach() it")
         else:
             contribution = rules[argnum](g, out, *args, **params) if params else rules[argnum](g, out, *args)
+        if type(contribution) is np.ndarray:
+            for given in (out, *args):
+                if contribution is given:  # data that the rule passed on, and that nobody may add to in place
+                    contribution = contribution.view()
         contribution = fit(contribution, operand, primitive)
         if watch:
             check_finite(contribution, f"backward of {primitive.name} at {location(node)}, the gradient of {describe(operand)}")
@@ -274,16 +278,17 @@ def _push(order: list[Value], mark: object, oldest: float, create_graph: bool, r
     ours: set[Value] = set()  # nodes whose gradient so far is an array that this pass made and nobody else holds
     while order:
         node = order.pop()
-        ours.discard(node)
-        g = node._grad
-        primitive, x = node._primitive, node._x
-        if g is mark:  # no use of this node passed anything on
+        g, primitive, x = node._grad, node._primitive, node._x
+        if plain and type(g) is float and primitive.elementwise and node._params is None and _push_scalar(node, g, mark):
+            if retain_graph:
+                continue
+        elif g is mark:  # no use of this node passed anything on
             node._grad = None
-        elif plain and type(g) is float and primitive.elementwise and node._params is None and _push_scalar(node, g, mark):
-            pass
         elif plain and primitive.add_back and x in ours and x._id < node._id:
+            ours.discard(node)
             primitive.add_back(x._grad, g, node._data, x._data, **node._params)
         else:
+            ours.discard(node)
             for operand, contribution in contributions(node, g, record=create_graph, oldest=oldest):
                 grad = operand._grad
                 if operand in ours:

@@ -180,7 +180,7 @@ cumprod = primitive(
 def _others(x: Any, axis: Axis) -> Any:
     """For each element the product of all the others in its group: ∏ before · ∏ after, so zeros are right."""
     shape, ndim = np.shape(x), np.ndim(x)
-    axes = tuple(range(ndim)) if axis is None else tuple(a % ndim for a in (axis if isinstance(axis, tuple) else (axis,)))
+    axes = tuple(range(ndim)) if axis is None or not ndim else tuple(a % ndim for a in (axis if isinstance(axis, tuple) else (axis,)))
     order = (*axes, *(a for a in range(ndim) if a not in axes))
     moved = np.transpose(x, order)
     flat = np.reshape(moved, (math.prod(shape[a] for a in axes), math.prod(shape[a] for a in order[len(axes) :])))
