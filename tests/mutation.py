@@ -25,16 +25,16 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from importlib import import_module
+from pkgutil import iter_modules
 from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from engine import backprop, proving
+from engine import backprop, primitives, proving
 from engine.primitives import TABLE, Primitive
 from engine.proving import Call, assert_rule
 
-MODULES = ("activations", "arithmetic", "contractions", "exponentials", "reductions", "shapes", "windows")
 KINDS = {
     "scale": "times 1 + 1e-6",
     "sign": "wrong sign",
@@ -132,9 +132,9 @@ class Source:
         self.functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
         self.rules: dict[str, list[ast.expr]] = {}
         for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "primitive":
-                name = ast.literal_eval(node.args[0])
-                self.rules[name] = node.args[2:]
+            match node:
+                case ast.Call(func=ast.Name(id="primitive"), args=[ast.Constant(value=name), _, *vjps]):
+                    self.rules[name] = vjps
 
     def helpers(self, root: ast.AST) -> list[str]:
         """The functions of the module that an expression ends up calling."""
@@ -201,13 +201,14 @@ class Swap(ast.NodeTransformer):
 
 def sources() -> dict[str, Source]:
     """Where each rule of the table is written."""
-    found = [Source(import_module(f"engine.primitives.{name}")) for name in MODULES]
+    found = [Source(import_module(f"engine.primitives.{module.name}")) for module in iter_modules(primitives.__path__)]
     return {name: source for source in found for name in source.rules}
 
 
-def mutants(rule: Primitive, source: Source) -> Iterator[Mutant]:
+def mutants(rule: Primitive, source: Source | None) -> Iterator[Mutant]:
     yield from whole(rule)
-    yield from source.mutants(rule)
+    if source:
+        yield from source.mutants(rule)
 
 
 # ── verdicts ──────────────────────────────────────────────────────────────────
@@ -393,6 +394,16 @@ class Score:
         self.caught: dict[str, Counter[str]] = {}
         self.missed: list[Mutant] = []
         self.equivalent: list[Mutant] = []
+        self.alarms: Counter[str] = Counter()  # objections to rules that are right
+        self.rules = 0
+
+    def enter_right(self, rule: Primitive, peers: dict[str, Callable[[Mutant, Call], bool]]) -> None:
+        """A rule as it is: every objection is a false alarm."""
+        right = Mutant("none", "", clone(rule, list(rule.vjps)), None)
+        self.rules += 1
+        self.alarms["assert_rule"] += objects(right)
+        for name, peer in peers.items():
+            self.alarms[name] += peer_catches(peer, right)
 
     def enter(self, mutant: Mutant, peers: dict[str, Callable[[Mutant, Call], bool]]) -> None:
         verdict = caught(mutant)
@@ -419,6 +430,8 @@ class Score:
         rows.append(
             ("all", str(total), *(f"{sum(self.caught[c].values())} ({sum(self.caught[c].values()) / total:.1%})" for c in checkers))
         )
+        if self.rules:
+            rows.append(("false alarms, on rules that are right", str(self.rules), *(str(self.alarms[c]) for c in checkers)))
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = [
             "  ".join(cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True)))
@@ -438,7 +451,9 @@ def score(
     for name in names:
         if progress:
             print(f"\r{name:20s}", end="", file=sys.stderr, flush=True)
-        for mutant in mutants(TABLE[name], where[name]):
+        if every == 1:
+            result.enter_right(TABLE[name], peers or {})
+        for mutant in mutants(TABLE[name], where.get(name)):
             number += 1
             if number % every == 0:
                 result.enter(mutant, peers or {})
@@ -453,9 +468,8 @@ def main() -> int:
     parser.add_argument("--peers", action="store_true", help="also the checkers of PyTorch, JAX and autograd, where installed")
     parser.add_argument("--equivalent", action="store_true", help="list the equivalent mutants")
     options = parser.parse_args()
-    where = sources()
-    names = options.rules or [name for name in TABLE if name in where]
-    if unknown := [name for name in names if name not in where]:
+    names = options.rules or list(TABLE)
+    if unknown := [name for name in names if name not in TABLE]:
         parser.error(f"not in the rule table: {', '.join(unknown)}")
     peers = {}
     if options.peers:
@@ -471,7 +485,7 @@ def main() -> int:
     if options.equivalent:
         for mutant in result.equivalent:
             print(f"equivalent: {mutant.primitive.name}, {mutant.where}")
-    return 1 if result.missed else 0
+    return 1 if result.missed or result.alarms["assert_rule"] else 0
 
 
 if __name__ == "__main__":

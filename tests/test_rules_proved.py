@@ -81,57 +81,78 @@ SHARED = [  # what all three libraries have
 # fmt: on
 
 
-def torch_step(name, *args, axis=None, keepdims=False, **params):
+REDUCTIONS = ("sum", "mean", "prod", "logsumexp", "cumsum")
+
+
+def spelled_out(name, args, params):
+    """Operands and parameters of a step without what NumPy alone allows: an axis of a scalar, a vector for a square matrix."""
+    params = dict(params)
+    if name in ("concatenate", "stack") and params.setdefault("axis", 0) is None:
+        args, params["axis"] = [arg.reshape(-1) for arg in args], 0
+    if name in ("softmax", "log_softmax"):
+        params.setdefault("axis", -1)
+    if name in (*REDUCTIONS, "softmax", "log_softmax") and args[0].ndim == 0:
+        if name in REDUCTIONS:
+            params = {}
+        else:
+            args, params["axis"] = [args[0].reshape(1)], 0
+    if name in ("tril", "triu") and args[0].ndim == 1:
+        args = [args[0][None, :] + 0.0 * args[0][:, None]]
+    if name == "cumsum" and params.get("axis") is None:
+        args, params["axis"] = [args[0].reshape(-1)], 0
+    return args, params
+
+
+def torch_step(name, *args, **params):
     import torch
 
-    args = [torch.as_tensor(arg, dtype=torch.float64) for arg in args]
-    functional = torch.nn.functional
+    scalar = np.ndim(args[0]) == 0
+    args, params = spelled_out(name, [torch.as_tensor(arg, dtype=torch.float64) for arg in args], params)
+    axis, functional = params.get("axis"), torch.nn.functional
     match name:
         case "concatenate" | "stack":
-            if axis is None and name == "concatenate":
-                args, axis = [arg.ravel() for arg in args], 0
-            return (torch.cat if name == "concatenate" else torch.stack)(args, dim=axis or 0)
+            return (torch.cat if name == "concatenate" else torch.stack)(args, dim=axis)
         case "einsum":
             return torch.einsum(params["subscripts"], *args)
-        case "sum" | "mean" | "prod" | "logsumexp":
-            axes = tuple(range(args[0].ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-            if name == "prod":
-                result = args[0]
-                for a in sorted((a % args[0].ndim for a in axes), reverse=True):
-                    result = torch.prod(result, dim=a, keepdim=keepdims)
-                return result
-            return getattr(torch, name)(args[0], dim=axes, keepdim=keepdims) if axes else args[0]
+        case "sum" | "mean" | "logsumexp":
+            axes = tuple(range(args[0].ndim)) if axis is None else axis
+            return getattr(torch, name)(args[0], dim=axes, keepdim=params.get("keepdims", False)) if args[0].ndim else args[0] * 1.0
+        case "prod":
+            axes = range(args[0].ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+            for a in sorted((a % args[0].ndim for a in axes), reverse=True):
+                args = [torch.prod(args[0], dim=a, keepdim=params.get("keepdims", False))]
+            return args[0] * 1.0
         case "cumsum":
-            return torch.cumsum(args[0].ravel() if axis is None else args[0], dim=axis or 0)
+            return torch.cumsum(args[0], dim=axis)
         case "softmax" | "log_softmax":
-            return getattr(torch, name)(args[0], dim=-1 if axis is None else axis)
+            result = getattr(torch, name)(args[0], dim=axis)
+            return result.reshape(()) if scalar else result
         case "transpose":
             axes = params.get("axes")
-            return args[0].permute(*(reversed(range(args[0].ndim)) if axes is None else axes))
-        case "reshape" | "broadcast_to":
-            shape = params["shape"]
-            return getattr(torch, name)(args[0], shape if isinstance(shape, tuple) else (shape,))
+            return args[0].permute(tuple(reversed(range(args[0].ndim))) if axes is None else axes)
+        case "reshape":
+            return args[0].reshape(params["shape"])
+        case "broadcast_to":
+            return torch.broadcast_to(args[0], params["shape"])
         case "tril" | "triu":
             return getattr(torch, name)(args[0], params.get("k", 0))
-        case "gelu":
-            return functional.gelu(args[0], approximate=params.get("approximate", "none"))
         case "power":
             return torch.pow(*args)
-        case "silu" | "softplus" | "elu" | "leaky_relu" | "hardtanh" | "softsign":
+        case "gelu" | "silu" | "softplus" | "elu" | "leaky_relu" | "hardtanh" | "softsign":
             return getattr(functional, name)(args[0], **params)
         case _:
             return getattr(torch, name)(*args)
 
 
-def jax_step(name, *args, axis=None, **params):
+def jax_step(name, *args, **params):
     import jax
     import jax.numpy as jnp
 
-    args = [jnp.asarray(arg, dtype=jnp.float64) for arg in args]
-    params |= {} if axis is None else {"axis": axis}
+    scalar = np.ndim(args[0]) == 0
+    args, params = spelled_out(name, [jnp.asarray(arg, dtype=jnp.float64) for arg in args], params)
     match name:
         case "concatenate" | "stack":
-            return getattr(jnp, name)(args, axis=axis if name == "concatenate" and "axis" in params else params.get("axis", 0))
+            return getattr(jnp, name)(args, **params)
         case "einsum":
             return jnp.einsum(params["subscripts"], *args)
         case "gelu":
@@ -142,7 +163,10 @@ def jax_step(name, *args, axis=None, **params):
             return jax.nn.soft_sign(*args)
         case "hardtanh":
             return jnp.clip(args[0], params.get("min_val", -1.0), params.get("max_val", 1.0))
-        case "softmax" | "log_softmax" | "logsumexp" | "relu" | "sigmoid" | "softplus" | "silu" | "elu" | "selu" | "leaky_relu":
+        case "softmax" | "log_softmax":
+            result = getattr(jax.nn, name)(*args, **params)
+            return result.reshape(()) if scalar else result
+        case "logsumexp" | "relu" | "sigmoid" | "softplus" | "silu" | "elu" | "selu" | "leaky_relu":
             return getattr(jax.nn, name)(*args, **params)
         case _:
             return getattr(jnp, name)(*args, **params)
@@ -176,7 +200,7 @@ def jax_gradients(program):
     return float(total), [np.asarray(g) for g in found]
 
 
-@pytest.mark.parametrize(("library", "gradients", "examples"), [("torch", torch_gradients, 300), ("jax", jax_gradients, 40)])
+@pytest.mark.parametrize(("library", "gradients", "examples"), [("torch", torch_gradients, 300), ("jax", jax_gradients, 8)])
 def test_programs_agree_with_another_library(library, gradients, examples):
     if not importlib.util.find_spec(library):
         pytest.skip(f"{library} is not installed")
@@ -197,7 +221,7 @@ def test_programs_agree_with_another_library(library, gradients, examples):
 
 
 def test_broken_rules_are_caught():
-    """One mutant in ten; `python -m tests.mutation` runs them all."""
-    score = mutation.score([name for name in TABLE if name in mutation.sources()], every=10)
+    """One mutant in fifteen; `python -m tests.mutation` runs them all."""
+    score = mutation.score(list(TABLE), every=15)
     assert not score.missed, str(score)
-    assert sum(score.total.values()) > 60
+    assert sum(score.total.values()) > 40
