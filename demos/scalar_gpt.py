@@ -1,0 +1,141 @@
+"""What does a GPT compute, number by number, and is it what the one on arrays computes?
+
+The GPT of `names` once more, written with single numbers only: every weight, product and sum is a node
+of the graph, and attention is a loop that one can read.  Both get the same weights and read the same
+name; compared are loss, gradients and time.  `--word` takes a name of at most eleven letters.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from itertools import pairwise
+
+import numpy as np
+
+from demos._common import BLUE
+from demos.names import GPT, LETTERS, PLACES, load, train
+from engine import Value, draw
+from engine.backprop import reachable
+from nn import cross_entropy, optim
+
+
+def add_arguments(parser) -> None:
+    parser.add_argument("--word", default="sophia", help="the name to read, in small letters (default sophia)")
+
+
+# ── a GPT in single numbers: a vector is a list of Values, a matrix a list of rows ────────────
+
+
+def linear(x, rows):
+    return [sum(w * xi for w, xi in zip(row, x, strict=True)) for row in rows]
+
+
+def softmax(scores):
+    largest = max(score.data for score in scores)
+    powers = [(score - largest).exp() for score in scores]
+    total = sum(powers)
+    return [power / total for power in powers]
+
+
+def rms_norm(x):
+    scale = (sum(xi * xi for xi in x) / len(x) + np.finfo(float).eps) ** -0.5
+    return [xi * scale for xi in x]
+
+
+def attend(query, keys, values, heads):
+    """Each head weighs the values so far by how well their keys match its part of the query: (mixture, weights)."""
+    size = len(query) // heads
+    mixture, looked = [], []
+    for start in range(0, len(query), size):
+        part = slice(start, start + size)
+        scores = [sum(q * k for q, k in zip(query[part], key[part], strict=True)) / math.sqrt(size) for key in keys]
+        weights = softmax(scores)
+        looked.append(weights)
+        mixture += [sum(w * value[i] for w, value in zip(weights, values, strict=True)) for i in range(part.start, part.stop)]
+    return mixture, looked
+
+
+def next_letter(weights, letter, place, keys, values, heads):
+    """Probabilities of the next letter, after this one at this place; its key and its value join those before."""
+    x = rms_norm([a + b for a, b in zip(weights["letter.weight"][letter], weights["place.weight"][place], strict=True)])
+    projected = linear(rms_norm(x), weights["block.self_attn.in_proj_weight"])
+    query, key, value = (projected[i * len(x) : (i + 1) * len(x)] for i in range(3))
+    keys.append(key)
+    values.append(value)
+    mixture, looked = attend(query, keys, values, heads)
+    x = [a + b for a, b in zip(x, linear(mixture, weights["block.self_attn.out_proj.weight"]), strict=True)]
+    hidden = [h.relu() for h in linear(rms_norm(x), weights["block.linear1.weight"])]
+    x = [a + b for a, b in zip(x, linear(hidden, weights["block.linear2.weight"]), strict=True)]
+    return softmax(linear(x, weights["head.weight"])), looked
+
+
+def scalar_loss(weights, letters, heads=4):
+    """(mean of -ln p(next letter), the attention of every head from each letter to those before)."""
+    keys, values, losses, looked = [], [], [], []
+    for place, (letter, following) in enumerate(pairwise(letters)):
+        p, heads_looked = next_letter(weights, letter, place, keys, values, heads)
+        p[following].label = f"p({LETTERS[following]} after {''.join(LETTERS[i] for i in letters[: place + 1])})"
+        losses.append(-p[following].log())
+        looked.append(heads_looked)
+    return sum(losses) / len(losses), looked
+
+
+def draw_attention(demo, name: str, looked) -> None:
+    from matplotlib.colors import LinearSegmentedColormap
+
+    figure, panels = demo.figure(1, 4, size=(12, 3.5))
+    paint = LinearSegmentedColormap.from_list("attention", [f"{BLUE}00", BLUE])
+    for head, axes in enumerate(panels):
+        grid = np.full((len(name), len(name)), np.nan)
+        for place, heads in enumerate(looked):
+            grid[place, : place + 1] = [weight.data for weight in heads[head]]
+        axes.imshow(grid, cmap=paint, vmin=0, vmax=1)
+        axes.set_xticks(range(len(name)), name)
+        axes.set_yticks(range(len(name)), name)
+        axes.set(title=f"Head {head + 1}", xlabel="looks at")
+        axes.grid(visible=False)
+    panels[0].set_ylabel("the letter")
+    demo.save(figure)
+
+
+def run(demo) -> str:
+    name = f".{demo.word}."
+    if not demo.word or len(name) > PLACES + 1 or set(demo.word) - set(LETTERS[1:]):
+        raise SystemExit(f"--word takes 1 to {PLACES - 1} letters from a to z, not {demo.word!r}")
+    letters = [LETTERS.index(letter) for letter in name]
+    on_arrays = GPT()
+    train(on_arrays, load()[: demo.pick(None, 1500)], load()[:100], 1, demo.seed)
+    weights = {key: [[Value(w) for w in row] for row in p.data.tolist()] for key, p in on_arrays.named_parameters()}
+    singles = [w for rows in weights.values() for row in rows for w in row]
+    array_step, scalar_step = optim.Adam(on_arrays.parameters(), lr=1e-2), optim.Adam(singles, lr=1e-2)
+
+    rows, gaps, times = [], [], ([], [])
+    for step in range(demo.pick(5, 2)):
+        began = time.perf_counter()
+        array_step.zero_grad()
+        array_loss = cross_entropy(on_arrays(np.array(letters[:-1])), letters[1:])
+        array_loss.backward()
+        halfway = time.perf_counter()
+        scalar_step.zero_grad()
+        loss, looked = scalar_loss(weights, letters)
+        loss.backward()
+        ended = time.perf_counter()
+        gaps.append(np.abs([w.grad for w in singles] - np.concatenate([p.grad.ravel() for p in on_arrays.parameters()])).max())
+        if not step:
+            count = len(reachable([loss]))
+            draw_attention(demo, name[:-1], looked)
+            for kind in ("png", "svg"):
+                print("wrote", draw({"loss": loss}, depth=5).render(outfile=demo.out / f"scalar_gpt_graph.{kind}", cleanup=True))
+        array_step.step()
+        scalar_step.step()
+        times[0].append(halfway - began)
+        times[1].append(ended - halfway)
+        rows.append([step, array_loss.item(), loss.item(), f"{gaps[-1]:.0e}"])
+    demo.table(["step", "loss, on arrays", "loss, single numbers", "gradients differ by"], rows)
+    fast, slow = map(min, times)
+    return (
+        f"To read {demo.word!r} it takes {count:,} numbers, {len(singles):,} of them weights, and gives each a gradient:\n"
+        f"the same as on arrays to within {max(gaps):.0e}. "
+        f"Forward and back took {1000 * slow:.0f} ms, on arrays {1000 * fast:.1f} ms, {slow / fast:.0f} times less."
+    )
