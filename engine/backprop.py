@@ -291,20 +291,20 @@ def _push(order: list[Value], mark: object, oldest: float, create_graph: bool, r
             ours.discard(node)
             for operand, contribution in contributions(node, g, record=create_graph, oldest=oldest):
                 grad = operand._grad
-                if operand in ours:
-                    np.add(grad, contribution, out=grad)
-                    continue
-                fresh = type(contribution) is np.ndarray and contribution.base is None and contribution is not g
-                if grad is not mark:
-                    operand._grad = grad + contribution
-                    fresh = type(operand._grad) is np.ndarray
-                elif fresh or operand._primitive is not None or type(contribution) is not np.ndarray:
+                if grad is mark:
+                    if type(contribution) is np.ndarray:
+                        if contribution.base is None and contribution is not g:
+                            ours.add(operand)
+                        elif operand._primitive is None:  # the user's, so it must not be a view of another's
+                            contribution = contribution.copy()
+                            ours.add(operand)
                     operand._grad = contribution
-                else:  # a leaf's gradient is the user's, and must not be a view of another's
-                    operand._grad = contribution.copy()
-                    fresh = True
-                if fresh:
-                    ours.add(operand)
+                elif operand in ours:
+                    np.add(grad, contribution, out=grad)
+                else:
+                    operand._grad = grad + contribution
+                    if type(contribution) is np.ndarray:
+                        ours.add(operand)
             contribution = grad = None  # large arrays: let them go before the next are made
         if not retain_graph:
             node._primitive, node._x = FREED, ()

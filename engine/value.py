@@ -55,6 +55,9 @@ def _binary(primitive: Primitive) -> Callable[[Value, Any], Value]:
             y = other
         elif kind is int:
             y = other = float(other)
+        elif kind is np.ndarray and other.ndim:
+            other = _constant(other)
+            y = other._data
         elif _understands(other):
             return record(primitive, (self, other), {})
         else:
@@ -63,7 +66,9 @@ def _binary(primitive: Primitive) -> Callable[[Value, Any], Value]:
             return record(primitive, (self, other), {})
         if type(x) is float and type(y) is float:
             forward = on_floats
-        elif _is_handed_out(self) or _is_handed_out(other):
+        elif self._params is not None or (
+            kind is not np.ndarray and type(other) is not float and other._params is not None
+        ):  # perhaps written to
             return record(primitive, (self, other), {})
         else:
             forward = on_arrays
@@ -106,7 +111,7 @@ def _unary(primitive: Primitive) -> Callable[..., Value]:
         x = self._data
         if type(x) is float:
             forward = on_floats
-        elif _is_handed_out(self):
+        elif self._params is not None:  # perhaps written to
             return record(primitive, (self,), {})
         else:
             forward = on_arrays
@@ -133,11 +138,6 @@ def _unary(primitive: Primitive) -> Callable[..., Value]:
 
     method.__name__, method.__doc__ = primitive.name, primitive.__doc__
     return method
-
-
-def _is_handed_out(operand: Any) -> bool:
-    """Whether it is a leaf whose array the user holds, and may have written to."""
-    return type(operand) is not float and operand._primitive is None and operand._params is not None
 
 
 def _understands(other: Any) -> bool:
@@ -602,7 +602,7 @@ def record(primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) ->
         if scalars:
             result = primitive.on_floats(primitive.float_forward, primitive.forward, data, params)
         else:
-            result = primitive.forward(*data, **params)
+            result = primitive.forward(*data, **params) if params else primitive.forward(*data)
     except (ValueError, IndexError, TypeError) as error:
         operands = " and ".join(map(backprop.describe, inputs))
         raise type(error)(f"{primitive.name} of {operands}: {error}") from error
