@@ -93,7 +93,7 @@ def draw_confusion(axes, said: np.ndarray, y: np.ndarray, title: str) -> None:
 
 def draw_wrong(demo, wrong: list[tuple[np.ndarray, int, int]]) -> None:
     """The pictures that were read wrongly: what they show, and what was read."""
-    figure, panels = demo.figure(3, 10, size=(10, 4))
+    figure, panels = demo.figure(demo.pick(3, 1), 10, size=(10, demo.pick(4, 1.6)))
     for axes, (picture, shown, said) in zip(panels.flat, wrong, strict=False):
         axes.imshow(picture, cmap="gray_r")
         axes.set_title(f"{shown}, read {said}", size=8)
