@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from .explanation import explain
     from .formats import to_json, to_mermaid, to_text
     from .graph import Graph, trace
-    from .proving import assert_rule as assert_rule, differentiable as differentiable
+    from .proving import assert_rule as assert_rule
+    from .proving import differentiable as differentiable
 
 __version__ = "0.1.0"
 
