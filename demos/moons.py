@@ -62,13 +62,18 @@ def draw_boundary(axes, model: MLP, x: np.ndarray, y: np.ndarray, title: str) ->
 
 def draw_network(axes, model: MLP) -> None:
     """Each neuron a dot, each weight a line: green raises the next one, red lowers it."""
+    from matplotlib.collections import LineCollection
+
     sizes = [2, *(len(layer.neurons) for layer in model.layers)]
     heights = [np.linspace(1, -1, n + 2)[1:-1] if n < 8 else np.linspace(1, -1, n) for n in sizes]
+    lines, weights = [], []
     for i, layer in enumerate(model.layers):
         for neuron, to in zip(layer.neurons, heights[i + 1], strict=True):
-            for w, origin in zip(neuron.w, heights[i], strict=True):
-                size = min(abs(w.data), 2.0) / 2.0
-                axes.plot([i, i + 1], [origin, to], color=GREEN if w.data > 0 else RED, lw=2.5 * size, alpha=size)
+            lines += [[(i, origin), (i + 1, to)] for origin in heights[i]]
+            weights += [w.data for w in neuron.w]
+    size = np.minimum(np.abs(weights) / 2.0, 1.0)
+    paints = [(GREEN if w > 0 else RED, alpha) for w, alpha in zip(weights, size, strict=True)]
+    axes.add_collection(LineCollection(lines, colors=paints, linewidths=2.5 * size))
     for i, ys in enumerate(heights):
         axes.plot([i] * len(ys), ys, "o", ms=7, color=INK, mec="white", mew=0.6, zorder=3)
     axes.set(title=f"The {len(model.parameters())} weights at the end", xlim=(-0.3, len(sizes) - 0.7), yticks=[])
@@ -108,9 +113,9 @@ def run(demo) -> str:
     demo.save(figure)
 
     point = [Value(number, label=f"x{i + 1}", requires_grad=False) for i, number in enumerate(x[0])]
+    picture = model.draw(point, collapse=True, rankdir="TB")
     for kind in ("png", "svg"):
-        picture = model.draw(point, collapse=True, rankdir="TB").render(outfile=demo.out / f"moons_graph.{kind}", cleanup=True)
-        print(f"wrote {picture}")
+        print("wrote", picture.render(outfile=demo.out / f"moons_graph.{kind}", cleanup=True))
     sure = next((step for step in range(steps) if min(rights[step:]) == 1.0), None)
     first = f"from step {sure} on all 100" if sure is not None else f"at the end {rights[-1]:.0%}"
     told = [

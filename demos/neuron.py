@@ -53,8 +53,9 @@ def run(demo) -> str:
         out.label = "out"
         out.backward()
         side = "x" if sign > 0 else "-x"
+        picture = draw(out)
         for kind in ("png", "svg"):
-            print("wrote", draw(out).render(outfile=demo.out / f"neuron_{'on' if out.data > 0 else 'off'}.{kind}", cleanup=True))
+            print("wrote", picture.render(outfile=demo.out / f"neuron_{'on' if out.data > 0 else 'off'}.{kind}", cleanup=True))
         for axes, number in zip(panels[row], numbers, strict=True):
             risen = output_with(neuron, x, number, number.data + NUDGE) - out.data
             rows.append([side, number.label, number.data, number.grad + 0.0, number.grad * NUDGE + 0.0, risen])

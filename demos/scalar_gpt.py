@@ -125,8 +125,9 @@ def run(demo) -> str:
         if not step:
             count = len(reachable([loss]))
             draw_attention(demo, name[:-1], looked)
+            picture = draw({"loss": loss}, depth=5)
             for kind in ("png", "svg"):
-                print("wrote", draw({"loss": loss}, depth=5).render(outfile=demo.out / f"scalar_gpt_graph.{kind}", cleanup=True))
+                print("wrote", picture.render(outfile=demo.out / f"scalar_gpt_graph.{kind}", cleanup=True))
         array_step.step()
         scalar_step.step()
         times[0].append(halfway - began)
