@@ -166,6 +166,8 @@ def contributions(node: Value, g: Any, *, record: bool = False, oldest: float = 
             )
         args.append(operand if record else operand._data)
     if primitive.pull is not None:  # a node made by hand, with a closure of its own
+        if record:
+            raise TypeError(f"{primitive.name} was made by hand, and its _backward cannot be recorded; leave out create_graph=True")
         yield from primitive.pull(node, g)
         return
     out = node if record else node._data
@@ -187,6 +189,8 @@ def contributions(node: Value, g: Any, *, record: bool = False, oldest: float = 
                 if contribution is given:  # data that the rule passed on, and that nobody may add to in place
                     contribution = contribution.view()
         contribution = fit(contribution, operand, primitive)
+        if record and not hasattr(contribution, "_data"):  # a derivative that depends on nothing recorded
+            contribution = type(node)(contribution, requires_grad=False)
         if watch:
             check_finite(contribution, f"backward of {primitive.name} at {location(node)}, the gradient of {describe(operand)}")
         yield operand, contribution

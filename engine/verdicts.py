@@ -282,7 +282,12 @@ class Point:
         ]
         work = [(k, i) for k, leaf in enumerate(self.leaves) for i in range(leaf.size)]
         for k, i in _with_bar(work, progress):
-            blocks[k].enter(i, self.judge(self.axis(k, i)))
+            line = self.axis(k, i)
+            column = self.judge(line)
+            if line.size < 1e-6 and (column.verdict == IMPRECISE).any():  # steps as small as x may drown in rounding: take x for a zero
+                wide = self.judge(line._replace(size=1.0))
+                column = wide if (wide.verdict == RIGHT).all() else column
+            blocks[k].enter(i, column)
         return blocks
 
     def axis(self, k: int, i: int) -> Line:
