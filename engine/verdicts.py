@@ -285,7 +285,7 @@ class Point:
             line = self.axis(k, i)
             column = self.judge(line)
             if line.size < 1e-6 and (column.verdict == IMPRECISE).any():  # steps as small as x may drown in rounding: take x for a zero
-                wide = self.judge(line._replace(size=1.0))
+                wide = self.judge(Line(k, line.direction, 1.0))
                 column = wide if (wide.verdict == RIGHT).all() else column
             blocks[k].enter(i, column)
         return blocks

@@ -149,6 +149,7 @@ def _cumprod_back(g: Any, x: Any, axis: int | None) -> Any:
     No division, so zeros among the factors are right, and so are the derivatives of this line.
     """
     shape = np.shape(x)
+    axis = axis if shape else None
     factors = np.reshape(x, (-1,)) if axis is None else np.moveaxis(x, axis, 0)
     g = g if axis is None else np.moveaxis(g, axis, 0)
     n = np.shape(factors)[0]
