@@ -9,8 +9,10 @@ from hypothesis import settings
 
 from engine.primitives import COMPOSITES, DISPATCH, TABLE
 
-# A machine under load is slow, not wrong: no deadline.  A failure prints how to repeat it.
-settings.register_profile("chainrule", deadline=None, print_blob=True)
+# A machine under load is slow, not wrong: no deadline.  The gate tries the same examples at every run;
+# `pytest --hypothesis-profile=search` looks for new ones.
+settings.register_profile("chainrule", deadline=None, derandomize=True)
+settings.register_profile("search", deadline=None, max_examples=1000, print_blob=True)
 settings.load_profile("chainrule")
 
 
