@@ -10,24 +10,9 @@ from __future__ import annotations
 
 import numpy as np
 
+import nn
 from demos._common import BLUE, ORANGE, WRONG, digits
 from engine import no_grad
-from nn import (
-    Batches,
-    Conv2d,
-    Flatten,
-    History,
-    Linear,
-    MaxPool2d,
-    Module,
-    ReLU,
-    Sequential,
-    accuracy,
-    cross_entropy,
-    fit,
-    optim,
-    standardise,
-)
 
 
 def mnist(seed: int, test: int = 1000) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -37,14 +22,14 @@ def mnist(seed: int, test: int = 1000) -> tuple[np.ndarray, np.ndarray, np.ndarr
     x, y = mnist_data()
     order = np.random.default_rng(seed).permutation(len(x))
     x, y = x[order], y[order]
-    scale = standardise(x[test:], axis=None)
+    scale = nn.standardise(x[test:], axis=None)
     return scale(x[test:]), y[test:], scale(x[:test]), y[:test]
 
 
 class Moved:
     """Batches whose pictures are moved by up to `reach` pixels, each in a direction of its own, anew every time."""
 
-    def __init__(self, batches: Batches, reach: int, seed: int):
+    def __init__(self, batches: nn.Batches, reach: int, seed: int):
         self.batches, self.reach, self.rng = batches, reach, np.random.default_rng(seed)
 
     def __iter__(self):
@@ -56,22 +41,25 @@ class Moved:
             yield places[np.arange(len(x)), :, down, right], y
 
 
-def perceptron(size: int) -> Sequential:
-    return Sequential(Flatten(), Linear(size * size, 128), ReLU(), Linear(128, 10))
+def perceptron(size: int) -> nn.Sequential:
+    """A tenth of the pixels is hidden in learning, so that it relies on no single one."""
+    return nn.Sequential(nn.Flatten(), nn.Dropout(0.1), nn.Linear(size * size, 128), nn.ReLU(), nn.Linear(128, 10))
 
 
-def convolutional(size: int) -> Sequential:
+def convolutional(size: int) -> nn.Sequential:
     """Two layers of filters, the maximum of every 2 × 2, and a linear layer; large pictures are halved at once."""
-    first = Conv2d(1, 16, 5, stride=2, padding=2) if size > 8 else Conv2d(1, 16, 3, padding=1)
+    first = nn.Conv2d(1, 16, 5, stride=2, padding=2) if size > 8 else nn.Conv2d(1, 16, 3, padding=1)
     left = size // 4 if size > 8 else size // 2
-    return Sequential(first, ReLU(), Conv2d(16, 32, 3, padding=1), ReLU(), MaxPool2d(2), Flatten(), Linear(32 * left * left, 10))
+    return nn.Sequential(
+        first, nn.ReLU(), nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(32 * left * left, 10)
+    )
 
 
-def train(model: Module, train: Moved, test: Batches, epochs: int, progress: bool) -> History:
-    optimizer = optim.Adam(model.parameters(), lr=3e-3)
-    schedule = optim.CosineAnnealingLR(optimizer, T_max=epochs)
+def train(model: nn.Module, train: Moved, test: nn.Batches, epochs: int, progress: bool) -> nn.History:
+    optimizer = nn.optim.Adam(model.parameters(), lr=3e-3)
+    schedule = nn.optim.CosineAnnealingLR(optimizer, T_max=epochs)
     options = {"epochs": epochs, "schedule": schedule, "progress": progress}
-    return fit(model, cross_entropy, optimizer, train, validation=test, metric=accuracy, **options)
+    return nn.fit(model, nn.cross_entropy, optimizer, train, validation=test, metric=nn.accuracy, **options)
 
 
 def draw_confusion(axes, said: np.ndarray, y: np.ndarray, title: str) -> None:
@@ -93,7 +81,7 @@ def draw_confusion(axes, said: np.ndarray, y: np.ndarray, title: str) -> None:
 
 def draw_wrong(demo, wrong: list[tuple[np.ndarray, int, int]]) -> None:
     """The pictures that were read wrongly: what they show, and what was read."""
-    figure, panels = demo.figure(demo.pick(3, 1), 10, size=(10, demo.pick(4, 1.6)))
+    figure, panels = demo.figure(*demo.pick((3, 10), (2, 6)), size=(10, 4))
     for axes, (picture, shown, said) in zip(panels.flat, wrong, strict=False):
         axes.imshow(picture, cmap="gray_r")
         axes.set_title(f"{shown}, read {said}", size=8)
@@ -109,9 +97,10 @@ def run(demo) -> str:
     for panel, (source, (load, size, reach)) in zip(panels[1:], sources.items(), strict=True):
         x, y, x_test, y_test = load(demo.seed)
         x, x_test = x.reshape(-1, 1, size, size), x_test.reshape(-1, 1, size, size)
-        for kind, build, epochs, paint in (("perceptron", perceptron, 16, ORANGE), ("convolutional", convolutional, 8, BLUE)):
-            model = build(size)
-            batches, test = Batches(x, y, batch_size=32, seed=demo.seed), Batches(x_test, y_test, batch_size=250, shuffle=False)
+        for kind, build, epochs, paint in (("perceptron", perceptron, 24, ORANGE), ("convolutional", convolutional, 8, BLUE)):
+            nn.manual_seed(demo.seed)
+            model = build(size).eval()
+            batches, test = nn.Batches(x, y, batch_size=32, seed=demo.seed), nn.Batches(x_test, y_test, batch_size=250, shuffle=False)
             history = train(model, Moved(batches, reach, demo.seed), test, demo.pick(epochs, epochs // 4), not demo.quick)
             with no_grad():
                 said = np.argmax(model(x_test).data, axis=1)
