@@ -695,17 +695,10 @@ def _constant(data: Any) -> Value | float:
         settled = _own(data, None)
         if type(settled) is float:
             return settled
-    constant = _new(Value)
+    constant = Value(0.0, requires_grad=False)
     constant._data = settled
-    constant._grad = None
-    constant._primitive = None
-    constant._x = None
-    constant._y = None
-    constant._params = _checksum(data) if settled is data else None
-    constant._code = None
-    constant.label = ""
-    constant.requires_grad = False
-    constant._id = _next_id()
+    if settled is data:
+        constant._params = _checksum(data)
     return constant
 
 
