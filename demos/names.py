@@ -3,7 +3,7 @@
 Three models of the next letter, trained alike on the 5163 first names of the 1990 US census: a bigram,
 which sees the last letter; a multilayer perceptron, which sees the last three; and a small GPT, which
 sees all letters so far.  Loss: -ln of the probability given to the next letter, on names held back.
-Then each makes up new names.  (`scalar_gpt` has the same GPT with every number a node of its own.)
+Then each makes up new names.  (`scalar_gpt` has the GPT with every number a node of its own.)
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Bigram(Embedding):
 class Perceptron(Module):
     """The last three letters, each as a vector, side by side into a hidden layer (Bengio et al. 2003)."""
 
-    def __init__(self, before: int = 3, width: int = 10, hidden: int = 64):
+    def __init__(self, before: int = 3, width: int = 10, hidden: int = 240):
         self.before = before
         self.letter, self.hidden = Embedding(len(LETTERS), width), Linear(before * width, hidden)
         self.head = Linear(hidden, len(LETTERS))
@@ -51,7 +51,7 @@ class Perceptron(Module):
 class GPT(Module):
     """A vector for the letter plus one for its place; a block of causal attention and a hidden layer; scores."""
 
-    def __init__(self, width: int = 16, heads: int = 4):
+    def __init__(self, width: int = 32, heads: int = 4):
         self.letter, self.place = Embedding(len(LETTERS), width), Embedding(PLACES, width)
         self.norm = RMSNorm(width, elementwise_affine=False)
         self.block = TransformerBlock(width, heads, bias=False, is_causal=True, norm=lambda width: RMSNorm(width, elementwise_affine=False))

@@ -67,6 +67,8 @@ def run(demo) -> str:
         panels[row, 0].set_ylabel(f"output, for {side}")
         outputs.append(out.data)
         gradients.append([number.grad for number in numbers])
+    if not any(outputs):
+        raise SystemExit("the sum lies on the kink of the relu, and there it has no derivative; take other --inputs")
     demo.table(["inputs", "number", "value", "gradient", f"promised for +{NUDGE:g}", "measured"], rows)
     demo.save(figure)
     on, off = np.argmax(outputs), np.argmin(outputs)

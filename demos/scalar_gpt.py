@@ -1,8 +1,8 @@
 """What does a GPT compute, number by number, and is it what the one on arrays computes?
 
-The GPT of `names` once more, written with single numbers only: every weight, product and sum is a node
-of the graph, and attention is a loop that one can read.  Both get the same weights and read the same
-name; compared are loss, gradients and time.  `--word` takes a name of at most eleven letters.
+The GPT of `names` once more, half as wide and written with single numbers only: every weight, product
+and sum is a node of the graph, and attention is a loop that one can read.  Both get the same weights and
+read the same name; compared are loss, gradients and time.  (--word takes a name of up to eleven letters.)
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def run(demo) -> str:
     if not demo.word or len(name) > PLACES + 1 or set(demo.word) - set(LETTERS[1:]):
         raise SystemExit(f"--word takes 1 to {PLACES - 1} letters from a to z, not {demo.word!r}")
     letters = [LETTERS.index(letter) for letter in name]
-    on_arrays = GPT()
+    on_arrays = GPT(width=16)
     train(on_arrays, load()[: demo.pick(None, 1500)], load()[:100], 1, demo.seed)
     weights = {key: [[Value(w) for w in row] for row in p.data.tolist()] for key, p in on_arrays.named_parameters()}
     singles = [w for rows in weights.values() for row in rows for w in row]
