@@ -122,6 +122,30 @@ def _hand_over(gradient: Any) -> Any:
     return float(gradient) if type(gradient) is np.float64 else gradient
 
 
+def _number(output: Any, name: str) -> Any:
+    """What f returned, if it is numbers; a forgotten `return` must not read as a derivative of zero."""
+    if not isinstance(output, (Value, int, float, np.ndarray, np.generic)):
+        raise TypeError(
+            f"{name}: the function returned {type(output).__name__}, not a Value, a number or an array; join several with np.stack"
+        )
+    return output
+
+
+def _tangents(primals: Any, tangents: Any, name: str) -> list[Any]:
+    """The tangent of every primal, in the primals' order: a dict's are found by their keys."""
+    if len(primals) != len(tangents):
+        raise TypeError(f"{name}: {len(primals)} primals but {len(tangents)} tangents")
+    pairs: list[tuple[Any, Any]] = []
+    try:
+        _map(lambda *pair: pairs.append(pair), tuple(primals), tuple(tangents))
+    except (KeyError, TypeError, ValueError) as error:
+        raise TypeError(f"{name}: the tangents are not in the structure of the primals ({error!r})") from error
+    for primal, tangent in pairs:
+        if np.shape(primal) != np.shape(tangent):
+            raise ValueError(f"{name}: a tangent has the shape of its primal; got {np.shape(tangent)} for {np.shape(primal)}")
+    return [tangent for _, tangent in pairs]
+
+
 def _scalar(output: Any, name: str) -> Value | float:
     if np.shape(output) != ():
         raise ValueError(
@@ -140,7 +164,7 @@ def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], Any]]:
     it stands alone, for several in a tuple).
     """
     inputs = _Inputs(args, 0 if len(args) == 1 else range(len(args)), "vjp")
-    output = _recorded(f)(*inputs.args)
+    output = _number(_recorded(f)(*inputs.args), "vjp")
     stays = isinstance(output, Value) and _is_open(output, inputs)
 
     def pull(u: Any) -> Any:
@@ -174,7 +198,7 @@ def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[...,
     @wraps(f)
     def differentiated(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
         inputs = _Inputs(args, argnums, "grad")
-        output = _scalar(_recorded(f)(*inputs.args, **kwargs), "grad")
+        output = _scalar(_number(_recorded(f)(*inputs.args, **kwargs), "grad"), "grad")
         if not isinstance(output, Value):
             return output, inputs.like(np.zeros(leaf.shape)[()] for leaf in inputs.leaves)
         record = _is_open(output, inputs)
@@ -198,34 +222,43 @@ def grad(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
 
 
 def jacobian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
-    """The Jacobian of f: ∂f/∂x in the shape f(x).shape + x.shape, one backward pass per element of f(x)."""
+    """The Jacobian of f: ∂f/∂x in the shape f(x).shape + x.shape, one backward pass per element of f(x).
+
+    Where f returns a list, a tuple or a dict there is one for each of its parts, in that structure.
+    """
 
     @wraps(f)
     def differentiated(*args: Any, **kwargs: Any) -> Any:
         inputs = _Inputs(args, argnums, "jacobian")
         output = _recorded(f)(*inputs.args, **kwargs)
-        shape = np.shape(output)
-        if not isinstance(output, Value) or not output.size:
-            return inputs.like(np.zeros(shape + leaf.shape)[()] for leaf in inputs.leaves)
-        record = _is_open(output, inputs)
-        rows = []
-        for i in range(output.size):
-            seed = np.zeros(output.size, output.dtype)
-            seed[i] = 1
-            rows.append(
-                _pull(
-                    output,
-                    seed.reshape(shape) if shape else output.dtype.type(1).item() if type(output._data) is float else seed[0],
-                    inputs,
-                    record,
-                )
-            )
+        matrices = _map(lambda part: _matrices(_number(part, "jacobian"), inputs), output)
         inputs.tie()
-        columns = ([row[k] for row in rows] for k in range(len(inputs.leaves)))
-        stack = (np.reshape(np.stack(column), shape + leaf.shape) for column, leaf in zip(columns, inputs.leaves, strict=True))
-        return inputs.like(_hand_over(matrix if isinstance(matrix, Value) else matrix[()]) for matrix in stack)
+        return matrices
 
     return differentiated
+
+
+def _matrices(output: Any, inputs: _Inputs) -> Any:
+    """The Jacobians of one output, in the structure of the inputs."""
+    shape = np.shape(output)
+    if not isinstance(output, Value) or not output.size:
+        return inputs.like(np.zeros(shape + leaf.shape)[()] for leaf in inputs.leaves)
+    record = _is_open(output, inputs)
+    rows = []
+    for i in range(output.size):
+        seed = np.zeros(output.size, output.dtype)
+        seed[i] = 1
+        rows.append(
+            _pull(
+                output,
+                seed.reshape(shape) if shape else output.dtype.type(1).item() if type(output._data) is float else seed[0],
+                inputs,
+                record,
+            )
+        )
+    columns = ([row[k] for row in rows] for k in range(len(inputs.leaves)))
+    stack = (np.reshape(np.stack(column), shape + leaf.shape) for column, leaf in zip(columns, inputs.leaves, strict=True))
+    return inputs.like(_hand_over(matrix if isinstance(matrix, Value) else matrix[()]) for matrix in stack)
 
 
 # ── forward mode and second order, from the same rules ────────────────────────
@@ -238,16 +271,11 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     mode from reverse mode twice, and no second set of rules
     (https://j-towns.github.io/2017/06/12/A-new-trick.html).
     """
-    if len(primals) != len(tangents):
-        raise TypeError(f"jvp: {len(primals)} primals but {len(tangents)} tangents")
-    for primal, tangent in zip(_leaves(tuple(primals)), _leaves(tuple(tangents)), strict=True):
-        if np.shape(primal) != np.shape(tangent):
-            raise ValueError(f"jvp: a tangent has the shape of its primal; got {np.shape(tangent)} for {np.shape(primal)}")
+    slopes = _tangents(primals, tangents, "jvp")
     inputs = _Inputs(primals, range(len(primals)), "jvp")
-    output = _recorded(f)(*inputs.args)
+    output = _number(_recorded(f)(*inputs.args), "jvp")
     if not isinstance(output, Value):
         return output, np.zeros(np.shape(output))[()]
-    slopes = _leaves(tuple(tangents))
     record = _is_open(output, inputs) or (is_grad_enabled() and any(isinstance(t, Value) and t.requires_grad for t in slopes))
     u = Value(np.zeros(output.shape), dtype=output.dtype)
 
@@ -268,8 +296,12 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     return (output if record else output._data), _hand_over(pushed)
 
 
-def hessian(f: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
-    """The second derivatives of f, which returns a scalar, in the shape x.shape + x.shape."""
+def hessian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
+    """The second derivatives of f, which returns a scalar, in the shape x.shape + x.shape.
+
+    For a list, tuple or dict of parameters (or several `argnums`) in blocks: for p = {"a": a, "b": b}
+    the block ∂²f/∂a∂b is hessian(f)(p)["a"]["b"].
+    """
     return jacobian(grad(f, argnums), argnums)
 
 
@@ -278,12 +310,12 @@ def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
 
     The gradient of ⟨∇f, t⟩, so it costs two backward passes.
     """
-    argnums = tuple(range(len(primals)))
+    slopes, argnums = _tangents(primals, tangents, "hvp"), tuple(range(len(primals)))
 
     def slope(*args: Any) -> Any:
         gradients = _leaves(grad(f, argnums)(*args))
         total: Any = 0.0
-        for gradient, tangent in zip(gradients, _leaves(tuple(tangents)), strict=True):
+        for gradient, tangent in zip(gradients, slopes, strict=True):
             total = total + np.sum(gradient * tangent)
         return total
 

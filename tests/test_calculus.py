@@ -256,6 +256,47 @@ def test_structures_in_jvp_vjp_jacobian_and_hvp() -> None:
     np.testing.assert_array_equal(bent["b"], [6.0, 6.0])
 
 
+def test_the_hessian_of_a_structure_comes_in_blocks() -> None:
+    blocks = hessian(lambda p: p["a"] * np.sum(p["b"] ** 2))({"a": 2.0, "b": np.array([3.0, 5.0])})
+    assert blocks["a"]["a"] == 0.0
+    np.testing.assert_allclose(blocks["a"]["b"], [6.0, 10.0])
+    np.testing.assert_allclose(blocks["b"]["a"], [6.0, 10.0])
+    np.testing.assert_allclose(blocks["b"]["b"], [[4.0, 0.0], [0.0, 4.0]])
+    assert hessian(lambda x, y: x * y * y, argnums=(0, 1))(2.0, 3.0) == ((0.0, 6.0), (6.0, 4.0))
+
+
+def test_the_jacobian_of_a_structured_result_has_its_structure() -> None:
+    parts = jacobian(lambda x: {"sum": np.sum(x), "both": [2 * x, 7.0]})(np.array([1.0, 2.0]))
+    np.testing.assert_allclose(parts["sum"], [1.0, 1.0])
+    np.testing.assert_allclose(parts["both"][0], [[2.0, 0.0], [0.0, 2.0]])
+    np.testing.assert_allclose(parts["both"][1], [0.0, 0.0])
+
+
+def test_the_tangents_of_a_dict_are_found_by_their_keys() -> None:
+    def f(p: Any) -> Any:
+        return p["a"] * p["b"] ** 2
+
+    primals, tangents = {"a": 2.0, "b": 3.0}, {"b": 1.0, "a": 0.0}
+    assert jvp(f, (primals,), (tangents,)) == (18.0, 12.0)
+    assert hvp(f, (primals,), (tangents,)) == {"a": 6.0, "b": 4.0}
+    for wrong in ({"b": 1.0}, [1.0, 2.0], 1.0, [1.0]):
+        with pytest.raises(TypeError, match="structure of the primals"):
+            jvp(f, (primals,), (wrong,))
+
+
+@pytest.mark.parametrize("result", [None, "a"])
+@pytest.mark.parametrize("derive", ["grad", "jvp", "vjp", "jacobian"])
+def test_a_result_without_numbers_is_no_derivative_of_zero(derive: str, result: Any) -> None:
+    call = {
+        "grad": lambda f: grad(f)(2.0),
+        "jvp": lambda f: jvp(f, (2.0,), (1.0,)),
+        "vjp": lambda f: vjp(f, 2.0),
+        "jacobian": lambda f: jacobian(f)(2.0),
+    }[derive]
+    with pytest.raises(TypeError, match=f"{derive}: the function returned {type(result).__name__}"):
+        call(lambda x: result)
+
+
 def test_empty_structures_and_arrays() -> None:
     assert grad(lambda p: 1.0)([]) == []
     assert grad(lambda p, x: x * 2, (0, 1))({}, 3.0) == ({}, 2.0)
