@@ -456,6 +456,23 @@ def test_a_changed_scalar_is_noticed() -> None:
     assert b.grad == 3.0
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16, np.longdouble])
+@pytest.mark.parametrize("write", ["trade places", "flip a row", "trade rows", "flip all"])
+def test_writes_that_keep_the_sum_of_a_large_array_are_noticed(write: str, dtype: Any) -> None:
+    a = Value(np.random.default_rng(0).normal(size=(1000, 100)).astype(dtype), label="a")
+    loss = (a * a * a).sum()
+    if write == "trade places":
+        a.data[1, [2, 3]] = a.data[1, [3, 2]]
+    elif write == "flip a row":
+        a.data[1] *= -1
+    elif write == "trade rows":
+        a.data[[4, 5]] = a.data[[5, 4]]
+    else:
+        a.data *= -1
+    with pytest.raises(MutationError, match="'a'"):
+        loss.backward()
+
+
 def test_data_that_was_only_read_is_not_a_change() -> None:
     v = Value([1.0, 2.0])
     loss = (v * v).sum()
