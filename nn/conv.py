@@ -7,6 +7,7 @@ side by side as the columns of a matrix, and is then one matrix product, as `Lin
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -35,10 +36,10 @@ class _Windowed(Module):
         self.dilation = self._each("dilation", dilation, 1)
 
     def _each(self, name: str, size: Size, least: int) -> tuple[int, ...]:
-        sizes = (size,) * self.dims if isinstance(size, int) else tuple(size)
-        if len(sizes) != self.dims or any(not isinstance(n, int) or n < least for n in sizes):
+        sizes = tuple(size) if isinstance(size, Iterable) else (size,) * self.dims
+        if len(sizes) != self.dims or any(not isinstance(n, (int, np.integer)) or n < least for n in sizes):
             raise ValueError(f"{type(self).__name__}: {name} is an integer ≥ {least}, or {self.dims} of them, not {size!r}")
-        return sizes
+        return tuple(map(int, sizes))
 
     def _windows(self, x: Any, border: float = 0.0) -> Any:
         """(N, C, *) padded and cut: (N, C, *out, *kernel_size)."""
@@ -84,6 +85,8 @@ class _Conv(_Windowed):
         *,
         generator: Seed = None,
     ):
+        if min(counts := (in_channels, out_channels, groups)) < 1:
+            raise ValueError(f"{type(self).__name__}: input channels, output channels and groups are at least 1 each, not {counts}")
         if in_channels % groups or out_channels % groups:
             raise ValueError(f"{type(self).__name__}: {groups} groups do not divide {in_channels} input and {out_channels} output channels")
         self._set_windows(kernel_size, stride, padding, dilation)

@@ -140,11 +140,11 @@ def plot_gradient_flow(model: Module) -> Figure:
     gradient that vanishes towards the first layers is a slope.  Biases are left out.
 
     Raises:
-        ValueError: no parameter has a gradient yet.
+        ValueError: no weight, a parameter of two axes or more, has a gradient yet.
     """
     gradients = {name: np.abs(p.grad) for name, p in model.named_parameters() if p.has_grad and p.ndim > 1}
     if not gradients:
-        raise ValueError("no weight has a gradient yet; run a forward pass and loss.backward() first")
+        raise ValueError("no weight has a gradient yet (of two axes or more); run a forward pass and loss.backward() first")
     figure: Figure = require("matplotlib.figure", "demos").Figure(figsize=(max(4.0, 0.5 * len(gradients) + 2), 3.8), layout="constrained")
     axes = figure.subplots()
     places = np.arange(len(gradients))

@@ -155,7 +155,7 @@ def l2_penalty(values: Module | Iterable[Any] | Any) -> Any:
 def _total(size: Any, values: Any) -> Any:
     if isinstance(values, Module):
         values = values.parameters()
-    if not isinstance(values, (list, tuple)):
+    if not isinstance(values, Iterable) or isinstance(values, (engine.Value, np.ndarray)):
         return np.sum(size(values))
     total: Any = 0.0
     for value in values:

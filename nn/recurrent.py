@@ -189,6 +189,8 @@ class _Sequence(_Recurrent):
         generator: Seed = None,
     ):
         super().__init__(input_size, hidden_size, bias)
+        if num_layers < 1:
+            raise ValueError(f"{type(self).__name__}: num_layers is at least 1, not {num_layers}")
         self.num_layers, self.batch_first = num_layers, batch_first
         generator = init.as_generator(generator)
         for k in range(num_layers):

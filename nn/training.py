@@ -143,7 +143,8 @@ def fit(
     best, mode = {}, model.training
     parts: dict[str, Any] = {"model": model, "optimizer": optimizer, "history": history, "random": random, "nn": as_generator()}
     parts |= {f"generator.{name}": generator for name, generator in _generators(model)}
-    parts |= {name: part for name, part in [("schedule", schedule), ("train", train)] if hasattr(part, "state_dict")}
+    others = {"schedule": schedule, "train": train, "validation": validation}
+    parts |= {name: part for name, part in others.items() if hasattr(part, "state_dict")}
     if checkpoint and os.path.exists(checkpoint):
         best = checkpoints.load(checkpoint, **parts)["best"]
 

@@ -127,6 +127,8 @@ def test_penalties_take_a_module_a_list_or_one_value():
         np.testing.assert_allclose(np.concatenate([p.grad.ravel() for p in model.parameters()]), slope(flat))
         weight = model[0].weight
         np.testing.assert_allclose(penalty([weight]).data, np.sum(size(weight.data)))
+        np.testing.assert_allclose(penalty(p for p in model.parameters()).data, np.sum(size(flat)))
+        np.testing.assert_allclose(penalty({"weight": weight}.values()).data, np.sum(size(weight.data)))
         np.testing.assert_allclose(penalty(weight * 2.0).data, np.sum(size(2.0 * weight.data)))
 
 
