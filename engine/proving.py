@@ -356,7 +356,8 @@ def _explain(element: Element) -> str:
     said, true = float(element.analytic), float(element.numerical)
     text = f"{true!r} ± {float(element.error):.0e}"
     if element.verdict != "wrong":
-        return f"{text}: {element.verdict}" + (f" ({element.note})" if element.note else "")
+        hint = "; if it is not defined there, say so: domain=[(low, high)]" if element.verdict == "domain" else ""
+        return f"{text}: {element.verdict}" + (f" ({element.note})" if element.note else "") + hint
     if not said:
         return f"{text}: the derivative is missing"
     ratio = said / true if true else math.inf
@@ -509,6 +510,46 @@ def _convention(kink: Kink, left: float, right: float) -> float | None:
     return right if "right" in kink.value else None
 
 
+def _no_other_kink(primitive: Primitive) -> None:
+    """Between the points tried so far the derivative does not jump, except at the declared kinks.
+
+    Each operand runs over its interval.  Where two neighbours differ in slope by more than the pairs beside
+    them, bisection closes in on the change: a steep stretch flattens out as the two come together, a jump stays.
+    """
+    arity = len(primitive.vjps)
+    if not _pointwise(primitive):
+        return
+    for params in _parameters(primitive):
+        rest = [low + (0.37 + 0.2 * j) * (high - low) for j, (low, high) in enumerate(interval(primitive, j) for j in range(arity))]
+        for k, _ in _rules(primitive, Call(tuple(rest), params)):
+
+            def slope(x: float, k: int = k, params: dict[str, Any] = params, rest: list[float] = rest) -> float:
+                call = Call((*rest[:k], float(x), *rest[k + 1 :]), params)
+                return _slopes(primitive, call, k, 0, (0.0,))[0][1]
+
+            grid = np.linspace(*interval(primitive, k), 160)[1:-1]
+            slopes = np.array(list(map(slope, grid)))
+            jumps = np.absolute(np.diff(slopes))
+            beside = np.maximum(np.roll(jumps, 1), np.roll(jumps, -1))
+            for i in np.flatnonzero((jumps > 1.3 * beside + 1e-6) & np.isfinite(jumps)):
+                (a, b), (left, right) = grid[i : i + 2], slopes[i : i + 2]
+                for _ in range(40):
+                    middle = (a + b) / 2
+                    here = slope(middle)
+                    if abs(here - left) > abs(right - here):
+                        b, right = middle, here
+                    else:
+                        a, left = middle, here
+                there = (*rest[:k], float(b), *rest[k + 1 :])
+                if 0.1 * jumps[i] < abs(right - left) < 10 * jumps[i] and clear_of_kinks(primitive, there, params, margin=1e-6):
+                    at = ", ".join(f"{name} = {x:.6g}" for name, x in zip(_names(primitive, arity), there, strict=True))
+                    raise AssertionError(
+                        f"the rule of {primitive.name} is wrong: there is a kink for operand {_names(primitive, arity)[k]} at {at} "
+                        f"(the derivative is {left:.6g} to its left, {right:.6g} to its right) that the entry does not declare; "
+                        'add it: kinks=[Kink("x = c", "0", lambda x: x - c)]'
+                    )
+
+
 # ── the proof ─────────────────────────────────────────────────────────────────
 
 _LAWS = (_derivative, _linear, _value, _float_path, _second)
@@ -524,8 +565,8 @@ def assert_rule(primitive: Primitive, *, order: int = 2) -> None:
     * recorded on Values, on Python floats, on float32, on strided, Fortran-ordered, read-only and empty
       arrays the results and gradients are the same, and no operand is written to;
     * the declared kinks are true (there is no derivative there), the vjp says there what the entry says ("0",
-      "... from the left", "... from the right", "... evenly"), and there is no kink at 0, ±½, ±1, ±2 or a tie
-      that the entry does not declare;
+      "... from the left", "... from the right", "... evenly"), and there is no kink at 0, ±½, ±1, ±2, a tie,
+      or (operands taken one by one) anywhere between, that the entry does not declare;
     * it draws and explains.
 
     Operands are drawn from the entry's domain.  The proof is the same at every run.
@@ -552,6 +593,7 @@ def assert_rule(primitive: Primitive, *, order: int = 2) -> None:
                     "has a derivative at every point of it that was tried" if kink in met else "was not met at any point that was tried"
                 )
                 raise AssertionError(f'the rule of {primitive.name} is wrong: it declares the kink "{kink.where}", which {problem}')
+        _no_other_kink(primitive)
         for call in _limits(primitive):
             _obey(_beside_nan if any(np.size(arg) for arg in call.args) else _value, primitive, call)
         _obey(_readable, primitive, ordinary[0])

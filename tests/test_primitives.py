@@ -281,6 +281,10 @@ def test_ties_share_evenly() -> None:
     np.testing.assert_array_equal(y.grad, [0.5, 0.5, 0.0])
 
 
+def test_no_derivative_of_the_norm_at_0_is_made_up() -> None:
+    np.testing.assert_array_equal(engine.hessian(np.linalg.norm)(np.zeros(2)), np.zeros((2, 2)))
+
+
 def test_norm_and_std_of_nothing_to_measure() -> None:
     """A zero vector has no direction, equal numbers have no spread: gradient 0, not NaN."""
     x = Value(np.zeros(3))

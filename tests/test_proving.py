@@ -39,6 +39,18 @@ def test_a_rule_with_two_operands_a_domain_and_a_kink():
     )
 
 
+@pytest.mark.parametrize("c", [0.37, -1.234, 3.17])
+def test_a_kink_at_an_odd_place_is_found(c):
+    message = refusal(primitive("bent", lambda x: np.maximum(x - c, 0) + np.exp(x), lambda g, out, x: g * (x > c) + g * np.exp(x)))
+    assert f"a kink for operand x at x = {c:g} " in message
+    steep = primitive("steep", lambda x: np.tanh(8 * (x - c)), lambda g, out, x: 8 * g / np.cosh(8 * (x - c)) ** 2)
+    assert_rule(steep)  # steep, but without a kink
+
+
+def test_a_domain_left_unsaid_is_asked_for():
+    assert "domain=[(low, high)]" in refusal(primitive("root", lambda x: np.sqrt(x), lambda g, out, x: g / (2 * out)))
+
+
 def test_a_kink_far_from_zero_is_found_and_tested():
     relu6 = ("relu6", lambda x: np.minimum(np.maximum(x, 0.0), 6.0))
     kinks = [Kink("x = 0", "0", lambda x: x), Kink("x = 6", "0", lambda x: x - 6.0)]

@@ -205,7 +205,7 @@ def _norm_slope(g: Any, out: Any, x: Any, ord: Any, axis: Axis, keepdims: bool) 
     g, size = _open(g, axis, keepdims), _open(out, axis, keepdims)
     safe = np.where(size == 0, 1.0, size)
     if ord in (None, 2, "fro"):
-        return g * x / safe
+        return g * (size != 0) / safe * x
     if ord == 1:
         return g * np.sign(x)
     if ord in (np.inf, -np.inf):
