@@ -184,10 +184,8 @@ def contributions(node: Value, g: Any, *, record: bool = False, oldest: float = 
             raise TypeError(f"{primitive.name} has no derivative with respect to operand {argnum}, {describe(operand)}; detach() it")
         else:
             contribution = rules[argnum](g, out, *args, **params) if params else rules[argnum](g, out, *args)
-        if type(contribution) is np.ndarray:
-            for given in (out, *args):
-                if contribution is given:  # data that the rule passed on, and that nobody may add to in place
-                    contribution = contribution.view()
+        if not primitive.built_in and any(contribution is given for given in (out, *args) if type(given) is np.ndarray):
+            contribution = contribution.view()  # data that the rule passed on, and that nobody may add to in place
         contribution = fit(contribution, operand, primitive)
         if record and not hasattr(contribution, "_data"):  # a derivative that depends on nothing recorded
             contribution = type(node)(contribution, requires_grad=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import gc
+import math
 import pickle
 import random
 import re
@@ -22,6 +23,7 @@ from hypothesis import strategies as st
 
 import engine
 from engine import AnomalyError, MutationError, Value, backprop
+from engine.primitives import TABLE, Case
 
 # ── random graphs ─────────────────────────────────────────────────────────────
 
@@ -798,3 +800,27 @@ def test_a_pass_grows_linearly() -> None:
     spend(2000)
     small, large = min(spend(2000) for _ in range(3)), min(spend(32_000) for _ in range(3))
     assert large < 16 * 6 * small
+
+
+def test_a_rule_may_return_its_operand_as_it_is():
+    """Nothing is added to the operand's own numbers, though the rule hands them out as a gradient."""
+    product = engine.primitive(
+        "product", lambda x, y: np.dot(x, y), lambda g, out, x, y: y if g == 1 else g * y, lambda g, out, x, y: g * x
+    )
+    x, y = Value([1.0, 2.0]), Value([3.0, 4.0])
+    (product(x, y) + product(x, y)).backward()
+    assert x.grad.tolist() == [6.0, 8.0]
+    assert y.data.tolist() == [3.0, 4.0]
+
+
+@pytest.mark.parametrize("name", sorted(TABLE))
+def test_the_tables_own_rules_return_arrays_of_their_own(name):
+    made = TABLE[name]
+    for case in made.cases or [Case(((3,),) * len(made.vjps))]:
+        args = [np.linspace(0.2, 0.8, math.prod(s)).reshape(s) if s else 0.5 for s in case.shapes]
+        if made.domain[0][0] >= 1:
+            args = [a + 1.0 for a in args]
+        out = np.asarray(made.forward(*args, **case.params))
+        for argnum in range(len(args)):
+            back = made.vjp(argnum)(np.ones_like(out), out, *args, **case.params)
+            assert not any(back is given for given in (out, *args))
