@@ -579,19 +579,15 @@ def record(primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) ->
     data: list[Any] = []
     scalars, wanted = primitive.elementwise, False
     for arg in args:
+        if isinstance(arg, Value):
+            if arg._params is not None and arg._primitive is None and arg.was_written():
+                arg._params, arg._id = _checksum(arg._data), _next_id()  # as if it had been assigned
+        elif type(arg) is not float:
+            arg = _constant(arg)
+        inputs.append(arg)
         if type(arg) is float:
-            inputs.append(arg)
             data.append(arg)
             continue
-        if not isinstance(arg, Value):
-            arg = _constant(arg)
-            if type(arg) is float:
-                inputs.append(arg)
-                data.append(arg)
-                continue
-        elif arg._params is not None and arg._primitive is None and arg.was_written():
-            arg._params, arg._id = _checksum(arg._data), _next_id()  # as if it had been assigned
-        inputs.append(arg)
         plain = arg._data
         data.append(plain)
         if arg.requires_grad:
