@@ -17,7 +17,7 @@ import numpy as np
 
 from demos._common import INK, colour, label_ends
 from engine import Value
-from engine.expression import ExpressionError, parse
+from engine.command.expression import ExpressionError, parse
 
 NINE = "relu,leaky_relu,hardtanh,sigmoid,tanh,softplus,elu,gelu,silu"
 

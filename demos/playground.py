@@ -10,10 +10,10 @@ import numpy as np
 
 from engine import Value, draw
 from engine.backprop import contributions, reachable
-from engine.drawing import save
-from engine.expression import CONSTANTS, ExpressionError, parse
-from engine.formats import summary
-from engine.graph import Graph
+from engine.command.expression import CONSTANTS, ExpressionError, parse
+from engine.show.drawing import save
+from engine.show.formats import summary
+from engine.show.graph import Graph
 
 try:
     import tkinter as tk

@@ -13,86 +13,59 @@ NumPy's functions work on Values (`np.exp(v)`, `np.einsum(...)`), and by the sam
 (`engine.exp`).  `grad`, `jacobian`, `hessian` and their kin differentiate plain functions.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING, Any as _Any
 
-from .backprop import AnomalyError, MutationError
-from .calculus import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
-from .modes import detect_anomaly, enable_grad, no_grad
-from .primitives import COMPOSITES, TABLE, primitive
-from .value import Parameter, Value, stop_gradient
+from .backprop import AnomalyError as AnomalyError, MutationError as MutationError
+from .calculus import (
+    grad as grad,
+    hessian as hessian,
+    hvp as hvp,
+    jacobian as jacobian,
+    jvp as jvp,
+    value_and_grad as value_and_grad,
+    vjp as vjp,
+)
+from .modes import detect_anomaly as detect_anomaly, enable_grad as enable_grad, no_grad as no_grad
+from .primitives import COMPOSITES as _COMPOSITES, TABLE as _TABLE, primitive as primitive
+from .value import Parameter as Parameter, Value as Value, stop_gradient as stop_gradient
 
 if TYPE_CHECKING:
-    from .checking import GradcheckError, check, gradcheck
-    from .drawing import draw, draw_dot, make_dot
-    from .explanation import explain
-    from .formats import to_json, to_mermaid, to_text
-    from .graph import Graph, trace
-    from .proving import assert_rule as assert_rule
-    from .proving import differentiable as differentiable
+    from .prove.checking import GradcheckError as GradcheckError, check as check, gradcheck as gradcheck
+    from .prove.proving import assert_rule as assert_rule, differentiable as differentiable
+    from .show.drawing import draw as draw, draw_dot as draw_dot, make_dot as make_dot
+    from .show.explanation import explain as explain
+    from .show.formats import to_json as to_json, to_mermaid as to_mermaid, to_text as to_text
+    from .show.graph import Graph as Graph, trace as trace
 
 __version__ = "0.1.0"
 
-# Loaded on use, so that `import engine` costs little more than NumPy.
-_LAZY = {
-    "draw": "drawing",
-    "draw_dot": "drawing",
-    "make_dot": "drawing",
-    "explain": "explanation",
-    "check": "checking",
-    "gradcheck": "checking",
-    "GradcheckError": "checking",
-    "assert_rule": "proving",
-    "differentiable": "proving",
-    "Graph": "graph",
-    "to_json": "formats",
-    "to_mermaid": "formats",
-    "to_text": "formats",
-    "trace": "graph",
+# The readers are loaded on use, so that `import engine` costs little more than NumPy.
+_READERS = {
+    "prove.checking": ("GradcheckError", "check", "gradcheck"),
+    "prove.proving": ("assert_rule", "differentiable"),
+    "show.drawing": ("draw", "draw_dot", "make_dot"),
+    "show.explanation": ("explain",),
+    "show.formats": ("to_json", "to_mermaid", "to_text"),
+    "show.graph": ("Graph", "trace"),
 }
+_HOME = {name: module for module, names in _READERS.items() for name in names}
 
-__all__ = [
-    "AnomalyError",
-    "GradcheckError",
-    "Graph",
-    "MutationError",
-    "Parameter",
-    "Value",
-    "check",
-    "detect_anomaly",
-    "draw",
-    "draw_dot",
-    "enable_grad",
-    "explain",
-    "grad",
-    "gradcheck",
-    "hessian",
-    "hvp",
-    "jacobian",
-    "jvp",
-    "make_dot",
-    "no_grad",
-    "primitive",
-    "stop_gradient",
-    "to_json",
-    "to_mermaid",
-    "to_text",
-    "trace",
-    "value_and_grad",
-    "vjp",
-]
+# What `from engine import *` brings; the functions of the rule table come by name only.
+_EAGER = {name for name, thing in globals().items() if name[0] != "_" and getattr(thing, "__module__", "").startswith("engine")}
+__all__ = sorted(_EAGER | _HOME.keys())
 
 
-def __getattr__(name: str) -> Any:
-    """The lazy readers, and every function of the rule table by its name."""
-    if name in _LAZY:
-        return getattr(import_module(f".{_LAZY[name]}", __name__), name)
-    if name in COMPOSITES:
-        return COMPOSITES[name]
-    if name in TABLE:
-        return TABLE[name]
+def __getattr__(name: str) -> _Any:
+    """The readers, and every function of the rule table by its name."""
+    if name in _HOME:
+        return getattr(_import_module(f".{_HOME[name]}", __name__), name)
+    if name in _COMPOSITES:
+        return _COMPOSITES[name]
+    if name in _TABLE:
+        return _TABLE[name]
     raise AttributeError(f"module 'engine' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LAZY, *COMPOSITES, *TABLE})
+    return sorted({*globals(), *_HOME, *_COMPOSITES, *_TABLE})

@@ -22,13 +22,17 @@ from typing import Any
 import numpy as np
 
 from . import backprop, modes
-from .primitives import DISPATCH, PLAIN, Primitive
-from .primitives import activations as act
-from .primitives import arithmetic as ari
-from .primitives import contractions as con
-from .primitives import exponentials as exps
-from .primitives import reductions as red
-from .primitives import shapes as shp
+from .primitives import (
+    DISPATCH,
+    PLAIN,
+    Primitive,
+    activations as act,
+    arithmetic as ari,
+    contractions as con,
+    exponentials as exps,
+    reductions as red,
+    shapes as shp,
+)
 
 __all__ = ["Parameter", "Value", "stop_gradient"]
 

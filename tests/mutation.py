@@ -31,9 +31,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from engine import backprop, primitives, proving
+from engine import backprop, primitives
 from engine.primitives import TABLE, Primitive
-from engine.proving import Call, assert_rule
+from engine.prove import proving
+from engine.prove.proving import Call, assert_rule
 
 KINDS = {
     "scale": "times 1 + 1e-6",

@@ -1,0 +1,1 @@
+"""The command `chainrule`: an expression and numbers in, both passes out."""

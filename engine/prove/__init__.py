@@ -1,0 +1,1 @@
+"""Asking whether a gradient, or the rule behind it, is right."""

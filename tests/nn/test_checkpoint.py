@@ -1,0 +1,192 @@
+"""Checkpoints: whole or not at all, and to the bit."""
+
+import json
+import math
+import os
+import random
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+from hypothesis import given, strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+
+import nn
+from engine import Value
+from nn import checkpoint, optim
+from tests import ROOT
+
+plain = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text()
+    | arrays(np.float64, array_shapes(min_dims=0, min_side=0)),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(st.characters(categories=["L"]), max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def same(one, other):
+    if isinstance(one, (np.ndarray, np.generic)):
+        return one.dtype == other.dtype and one.shape == other.shape and np.asarray(one).tobytes() == np.asarray(other).tobytes()
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    return type(one) is type(other) and one == other
+
+
+@given(state=plain)
+def test_plain_data_comes_back_as_it_was(tmp_path_factory, state):
+    path = tmp_path_factory.getbasetemp() / "plain.safetensors"
+    checkpoint.save(path, state=state)
+    assert same(checkpoint.load(path)["state"], state)
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "i8", "u1", "?"])
+def test_arrays_of_any_dtype_and_layout_come_back(tmp_path, dtype):
+    array = np.arange(24).reshape(4, 6).astype(dtype)
+    parts = {"c": array, "f": np.asfortranarray(array), "view": array[::-1, ::2], "empty": array[:0]}
+    checkpoint.save(tmp_path / "a", parts=parts, nan=[math.nan, math.inf])
+    loaded = checkpoint.load(tmp_path / "a")
+    for name, wanted in parts.items():
+        np.testing.assert_array_equal(loaded["parts"][name], wanted, strict=True)
+    assert math.isnan(loaded["nan"][0])
+
+
+def test_a_run_is_stored_and_taken_up(tmp_path):
+    model = nn.Sequential(nn.Linear(3, 4, generator=0), nn.Tanh(), nn.Linear(4, 1, generator=1))
+    optimizer = optim.Adam(model.parameters(), lr=0.1)
+    schedule = optim.StepLR(optimizer, 1)
+    rng, old = np.random.default_rng(5), random.Random(6)
+
+    def advance(model, optimizer, rng, old):
+        x = rng.normal(size=(8, 3)) + old.random()
+        optimizer.zero_grad()
+        (model(x) ** 2).mean().backward()
+        optimizer.step()
+
+    advance(model, optimizer, rng, old)
+    schedule.step()
+    checkpoint.save(tmp_path / "run.safetensors", model=model, optimizer=optimizer, schedule=schedule, rng=rng, old=old, epoch=1)
+    fresh = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1))
+    fresh_optimizer = optim.Adam(fresh.parameters())
+    fresh_schedule = optim.StepLR(fresh_optimizer, 1)
+    fresh_rng, fresh_old = np.random.default_rng(), random.Random()
+    rest = checkpoint.load(
+        tmp_path / "run.safetensors", model=fresh, optimizer=fresh_optimizer, schedule=fresh_schedule, rng=fresh_rng, old=fresh_old
+    )
+    assert rest == {"epoch": 1}
+    assert fresh_optimizer.lr == optimizer.lr == pytest.approx(0.01)
+    for _ in range(3):
+        advance(model, optimizer, rng, old)
+        advance(fresh, fresh_optimizer, fresh_rng, fresh_old)
+    assert same(fresh.state_dict(), model.state_dict())
+
+
+def test_scalar_models_are_stored_too(tmp_path):
+    random.seed(1)
+    model, fresh = nn.MLP(2, [3, 1]), nn.MLP(2, [3, 1])
+    optimizer = optim.Adam(model.parameters())
+    model([Value(1.0), Value(2.0)]).backward()
+    optimizer.step()
+    checkpoint.save(tmp_path / "m", model=model, optimizer=optimizer, random=random)
+    drawn = random.random()
+    taken = optim.Adam(fresh.parameters())
+    checkpoint.load(tmp_path / "m", model=fresh, optimizer=taken, random=random)
+    assert random.random() == drawn
+    assert [p.data for p in fresh.parameters()] == [p.data for p in model.parameters()]
+    assert all(type(p.data) is float for p in fresh.parameters())
+    assert taken.state_dict() == optimizer.state_dict()
+
+
+def test_other_programs_can_read_the_weights(tmp_path):
+    from safetensors.numpy import load_file
+
+    model = nn.Linear(3, 2)
+    checkpoint.save(tmp_path / "w.safetensors", model=model, epoch=3)
+    tensors = load_file(tmp_path / "w.safetensors")
+    assert sorted(tensors) == ["model.bias", "model.weight"]
+    np.testing.assert_array_equal(tensors["model.weight"], model.weight.data)
+
+
+def test_weights_alone_can_be_taken(tmp_path):
+    model, fresh = nn.Linear(3, 2), nn.Linear(3, 2)
+    checkpoint.save(tmp_path / "w", model=model, optimizer=optim.SGD(model.parameters()))
+    fresh.load_state_dict(checkpoint.load(tmp_path / "w")["model"])
+    assert same(fresh.state_dict(), model.state_dict())
+
+
+def test_a_failed_save_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "run.safetensors"
+    checkpoint.save(path, epoch=1)
+    for broken in ({"f": print}, {"d": {1: 2}}, {"a": np.array([object()])}):
+        with pytest.raises(TypeError):
+            checkpoint.save(path, **broken)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError, match="folder"):
+        checkpoint.save(tmp_path / "folder", epoch=1)
+    assert checkpoint.load(path) == {"epoch": 1}
+    assert sorted(os.listdir(tmp_path)) == ["folder", "run.safetensors"]
+
+
+def test_while_a_process_saves_and_after_it_is_killed_the_file_is_whole(tmp_path):
+    program = textwrap.dedent(
+        """
+        import sys
+        import numpy as np
+        from nn import checkpoint
+        for epoch in range(10**6):
+            checkpoint.save(sys.argv[1], epoch=epoch, array=np.full(200_000, float(epoch)))
+            if epoch == 3:
+                print("saving", flush=True)
+        """
+    )
+    path = tmp_path / "run.safetensors"
+    with subprocess.Popen([sys.executable, "-c", program, str(path)], stdout=subprocess.PIPE, cwd=ROOT) as process:
+        process.stdout.readline()
+        for attempt in range(60):
+            if attempt == 59:
+                process.kill()
+                process.wait()
+            loaded = checkpoint.load(path)
+            assert loaded["epoch"] >= 3
+            assert (loaded["array"] == loaded["epoch"]).all()
+
+
+def test_what_is_no_checkpoint_is_refused(tmp_path):
+    from safetensors.numpy import save_file
+
+    with pytest.raises(FileNotFoundError):
+        checkpoint.load(tmp_path / "absent")
+    for content in (b"", b"{}", b"\\xff" * 100, json.dumps({"a": 1}).encode()):
+        (tmp_path / "junk").write_bytes(content)
+        with pytest.raises(ValueError, match="is not a checkpoint"):
+            checkpoint.load(tmp_path / "junk")
+    save_file({"x": np.ones(2)}, tmp_path / "foreign")
+    with pytest.raises(ValueError, match=r"not a checkpoint; safetensors\.numpy\.load_file"):
+        checkpoint.load(tmp_path / "foreign")
+
+
+def test_parts_that_do_not_fit_are_named(tmp_path):
+    path = tmp_path / "run"
+    checkpoint.save(path, model=nn.Linear(3, 2), epoch=1)
+    with pytest.raises(ValueError, match="holds model, epoch, and nothing named optimizer"):
+        checkpoint.load(path, optimizer=optim.SGD([Value(1.0)]))
+    with pytest.raises(ValueError, match=r"weight has shape \(2, 3\)"):
+        checkpoint.load(path, model=nn.Linear(4, 2))
+    with pytest.raises(TypeError, match="epoch is plain data"):
+        checkpoint.load(path, epoch=0)
+
+
+def test_without_safetensors_the_error_names_the_extra(tmp_path):
+    program = "import sys; sys.modules['safetensors'] = None\nfrom nn import checkpoint\ncheckpoint.save('x', epoch=1)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}
+    )
+    assert "pip install 'chainrule[nn]'" in done.stderr
+    assert not os.listdir(tmp_path)

@@ -1,0 +1,102 @@
+"""Scaling and batches."""
+
+import numpy as np
+import pytest
+from hypothesis import given, strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+
+import nn
+from engine import Value
+from nn import Batches, normalise, standardise
+
+tables = arrays(np.float64, array_shapes(min_dims=2, max_dims=3, min_side=1, max_side=6), elements=st.floats(-1e3, 1e3, width=32))
+
+
+@given(x=tables, axis=st.sampled_from([0, None, (0, 1)]))
+def test_standardised_data_has_mean_0_and_deviation_1(x, axis):
+    z = standardise(x, axis)(x)
+    np.testing.assert_allclose(z.mean(axis), 0, atol=1e-6)
+    varies = np.asarray(x.std(axis) > 1e-9 * np.maximum(1, abs(x).max(axis)))
+    np.testing.assert_allclose(np.asarray(z.std(axis))[varies], 1, rtol=1e-6)
+
+
+@given(x=tables, axis=st.sampled_from([0, None, (0, 1)]))
+def test_normalised_data_spans_0_to_1(x, axis):
+    z = normalise(x, axis)(x)
+    assert z.min() >= 0
+    assert z.max() <= 1 + 1e-12
+    varies = np.asarray(np.ptp(x, axis) > 0)
+    spans = np.asarray((z.min(axis) == 0) & (abs(z.max(axis) - 1) < 1e-12))
+    assert (spans | ~varies).all()
+
+
+@given(x=tables, maker=st.sampled_from([standardise, normalise]), axis=st.sampled_from([0, None]))
+def test_the_inverse_gives_the_data_back(x, maker, axis):
+    scale = maker(x, axis)
+    np.testing.assert_allclose(scale.inverse(scale(x)), x, rtol=1e-9, atol=1e-9)
+    one = scale(x[:1])  # the stored numbers serve other data, and Values
+    np.testing.assert_array_equal(one, scale(x)[:1])
+    np.testing.assert_array_equal(scale(Value(x)).data, scale(x))
+
+
+def test_a_constant_column_is_only_shifted():
+    x = np.column_stack([np.full(7, 0.1), np.arange(7.0)])
+    for maker in (standardise, normalise):
+        z = maker(x)(x)
+        np.testing.assert_allclose(z[:, 0], 0, atol=1e-15)
+        assert np.isfinite(z).all()
+
+
+def test_dtypes_and_refusals():
+    assert standardise(np.arange(6).reshape(3, 2))(np.arange(6).reshape(3, 2)).dtype == np.float64
+    assert standardise(np.ones((3, 2), np.float32))(np.ones((3, 2), np.float32)).dtype == np.float32
+    with pytest.raises(ValueError, match="nothing to take statistics of"):
+        standardise(np.empty((0, 3)))
+    with pytest.raises(ValueError, match="1 NaN or inf"):
+        normalise([[1.0, np.nan]])
+
+
+@given(rows=st.integers(1, 40), size=st.integers(1, 50), shuffle=st.booleans(), seed=st.integers(0, 5))
+def test_an_epoch_is_every_row_once_with_its_target(rows, size, shuffle, seed):
+    x = np.arange(rows) * 10.0
+    batches = Batches(x, np.arange(rows), batch_size=size, shuffle=shuffle, seed=seed)
+    epoch = list(batches)
+    assert len(epoch) == len(batches)
+    assert all(len(part) == size for part, _ in epoch[:-1])
+    inputs, targets = (np.concatenate(column) for column in zip(*epoch, strict=True))
+    np.testing.assert_array_equal(inputs, targets * 10.0)
+    np.testing.assert_array_equal(np.sort(targets), np.arange(rows))
+    if not shuffle:
+        np.testing.assert_array_equal(targets, np.arange(rows))
+
+
+def order(batches):
+    return np.concatenate([rows for (rows,) in batches]).tolist()
+
+
+def test_the_order_comes_from_the_seed_and_changes_every_epoch():
+    rows = np.arange(100)
+    one, same, other = (Batches(rows, seed=seed) for seed in (3, 3, 4))
+    first = order(one)
+    assert first == order(same) != order(other)
+    assert order(one) != first
+    nn.manual_seed(7)
+    default = order(Batches(rows))
+    nn.manual_seed(7)
+    assert order(Batches(rows)) == default
+
+
+def test_the_order_goes_on_from_its_state():
+    one, other = Batches(np.arange(50), seed=1), Batches(np.arange(50), seed=2)
+    order(one)
+    other.load_state_dict(one.state_dict())
+    assert order(other) == order(one)
+
+
+def test_what_makes_no_batches_is_refused():
+    with pytest.raises(ValueError, match="of one length, and these have 3, 2 rows"):
+        Batches(np.ones(3), np.ones(2))
+    with pytest.raises(ValueError, match="at least one row"):
+        Batches(np.ones((0, 2)))
+    with pytest.raises(ValueError, match="batch_size=0"):
+        Batches(np.ones(3), batch_size=0)

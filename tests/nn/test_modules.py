@@ -1,0 +1,353 @@
+"""Modules: what they are made of, saving and loading, modes, hooks, pictures, initialisation, and micrograd's networks."""
+
+import copy
+import math
+import pickle
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given, strategies as st
+
+import engine
+import nn
+from engine import Parameter, Value
+from nn import MLP, Layer, Linear, Module, Neuron, ReLU, Sequential, Tanh
+
+
+class Net(Module):
+    """Parameters and modules in every place where they are looked for."""
+
+    def __init__(self):
+        self.scale = Parameter(2.0)
+        self.layers = [Linear(2, 3), [Linear(3, 3)]]
+        self.heads = {"a": Linear(3, 1), "b": (Linear(3, 2), Parameter([1.0, 2.0]))}
+        self.shared = self.layers[0]
+        self.name, self.constant = "net", Value([1.0])
+
+    def forward(self, x):
+        x = self.layers[1][0](np.tanh(self.layers[0](x))) * self.scale
+        return self.heads["a"](x) + np.sum(self.heads["b"][0](x) * self.heads["b"][1], axis=-1, keepdims=True)
+
+
+NAMES = [
+    "scale", "heads.b.1", "layers.0.weight", "layers.0.bias", "layers.1.0.weight", "layers.1.0.bias",
+    "heads.a.weight", "heads.a.bias", "heads.b.0.weight", "heads.b.0.bias",
+]  # fmt: skip
+
+
+# ── what they are made of ─────────────────────────────────────────────────────
+
+
+def test_parameters_are_found_in_attributes_lists_tuples_and_dicts_once_each():
+    net = Net()
+    assert [name for name, _ in net.named_parameters()] == NAMES
+    assert isinstance(net.parameters(), list)
+    assert all(isinstance(p, Parameter) for p in net.parameters())
+    assert [name for name, _ in net.named_modules()] == ["", "layers.0", "layers.1.0", "heads.a", "heads.b.0"]
+    net(np.ones((4, 2))).sum().backward()
+    assert all(p.has_grad for p in net.parameters())
+    net.zero_grad()
+    assert not any(p.has_grad for p in net.parameters())
+
+
+def test_a_module_that_refers_to_its_parent_is_walked_once():
+    net = Net()
+    net.heads["a"].parent = net
+    assert len(net.modules()) == 5
+    assert len(net.parameters()) == len(NAMES)
+
+
+def test_train_and_eval_reach_every_module():
+    net = Net()
+    assert net.training
+    assert net.eval() is net
+    assert not any(module.training for module in net.modules())
+    assert all(module.training for module in net.train().modules())
+
+
+def test_a_module_without_forward_says_so():
+    class Empty(Module):
+        pass
+
+    with pytest.raises(NotImplementedError, match=r"Empty has no forward"):
+        Empty()(1.0)
+
+
+def test_sequential_applies_names_counts_and_slices():
+    model = Sequential(Linear(2, 3), Tanh(), Linear(3, 1))
+    x = np.random.default_rng(0).normal(size=(5, 2))
+    np.testing.assert_array_equal(model(x).data, model[2](np.tanh(model[0](x))).data)
+    assert len(model) == 3
+    assert model[:2][0] is model[0]
+    assert list(model.state_dict()) == ["0.weight", "0.bias", "2.weight", "2.bias"]
+    named = Sequential({"hidden": Linear(2, 3), "score": Linear(3, 1)})
+    assert list(named.state_dict()) == ["hidden.weight", "hidden.bias", "score.weight", "score.bias"]
+    with pytest.raises(TypeError, match=r"'1' is <ufunc 'tanh'>"):
+        Sequential(Linear(2, 3), np.tanh)
+
+
+def test_the_repr_is_the_tree_with_its_parameter_counts():
+    model = Sequential(Linear(2, 16), ReLU(), Sequential(Linear(16, 3, bias=False), nn.Dropout(0.5)))
+    assert repr(model) == (
+        "Sequential · 96 parameters\n├─ 0 Linear(2, 16) · 48\n├─ 1 ReLU()\n"
+        "└─ 2 Sequential · 48\n   ├─ 0 Linear(16, 3, bias=False) · 48\n   └─ 1 Dropout(0.5)"
+    )
+    assert repr(Linear(200, 16)) == "Linear(200, 16) · 3,216 parameters"
+
+
+# ── saving and loading ────────────────────────────────────────────────────────
+
+
+def test_state_goes_from_one_module_to_another_and_parameters_stay_the_same_objects():
+    one, other, x = Net(), Net(), np.random.default_rng(0).normal(size=(4, 2))
+    held = other.parameters()
+    state = one.state_dict()
+    assert other.load_state_dict(state) == ([], [])
+    np.testing.assert_array_equal(other(x).data, one(x).data)
+    assert all(a is b for a, b in zip(held, other.parameters(), strict=True))
+    state["layers.0.weight"] += 1.0  # a copy: nobody's weights move
+    np.testing.assert_array_equal(other(x).data, one(x).data)
+    assert other.scale.data == 2.0
+    assert type(other.scale.data) is float
+
+
+def test_buffers_are_saved_and_loaded_with_the_parameters():
+    one, other = nn.BatchNorm1d(2), nn.BatchNorm1d(2)
+    one(np.array([[1.0, 5.0], [3.0, 9.0]]))
+    assert list(one.state_dict()) == ["weight", "bias", "running_mean", "running_var", "num_batches_tracked"]
+    other.load_state_dict(one.state_dict())
+    np.testing.assert_allclose(other.running_mean, [0.2, 0.7])
+    assert other.num_batches_tracked == 1
+    assert [name for name, _ in Sequential(one).named_buffers()] == ["0.running_mean", "0.running_var", "0.num_batches_tracked"]
+
+
+def test_a_state_that_does_not_fit_is_refused_as_a_whole():
+    net = Net()
+    before, state = net.state_dict(), Net().state_dict()
+    del state["scale"]
+    state["heads.a.weight"] = np.ones((2, 3))
+    state["extra"] = np.ones(1)
+    with pytest.raises(
+        ValueError, match=r"Net.*heads\.a\.weight has shape \(2, 3\), here it is \(1, 3\); missing: scale; unexpected: extra"
+    ):
+        net.load_state_dict(state)
+    with pytest.raises(ValueError, match=r"heads\.a\.weight has shape"):
+        net.load_state_dict(state, strict=False)
+    for name, array in net.state_dict().items():
+        np.testing.assert_array_equal(array, before[name])
+    del state["heads.a.weight"]
+    assert net.load_state_dict(state, strict=False) == (["scale", "heads.a.weight"], ["extra"])
+    np.testing.assert_array_equal(net.layers[0].weight.data, state["layers.0.weight"])
+
+
+def test_modules_can_be_copied_and_pickled():
+    net, x = Net(), np.ones((1, 2))
+    for twin in (copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
+        np.testing.assert_array_equal(twin(x).data, net(x).data)
+        assert not any(a is b for a, b in zip(twin.parameters(), net.parameters(), strict=True))
+
+
+# ── hooks and pictures ────────────────────────────────────────────────────────
+
+
+def test_hooks_run_around_each_call_until_they_are_taken_off():
+    model, seen = Sequential(Linear(2, 3), ReLU()), []
+    off = [
+        model[0].register_forward_pre_hook(lambda module, args: seen.append((module, args))),
+        model[1].register_forward_hook(lambda module, args, output: seen.append((module, args, output))),
+    ]
+    x = np.ones((1, 2))
+    y = model(x)
+    assert seen[0] == (model[0], (x,))
+    assert seen[1][0] is model[1]
+    assert seen[1][2] is y
+    for remove in off:
+        remove()
+    model(x)
+    assert len(seen) == 2
+
+
+def test_draw_frames_each_module_and_folds_those_that_are_named():
+    model = Sequential(Linear(2, 3), Sequential(Linear(3, 3), Tanh()), Linear(3, 1))
+    x = np.ones((4, 2))
+    whole = model.draw(x).source
+    for title in ("0: Linear(2, 3)", "1: Sequential", "0: Linear(3, 3)", "1: Tanh", "2: Linear(3, 1)", "1.0.weight"):
+        assert title in whole
+    folded = model.draw(x, collapse="1").source
+    assert "1: Sequential" in folded
+    assert "1.0.weight" not in folded
+    assert "12 parameters" in folded
+    assert "0.weight" not in model.draw(x, collapse=True).source
+    assert not model[0]._hooks_after
+    with pytest.raises(ValueError, match="nowhere"):
+        model.draw(x, collapse=["nowhere"])
+
+
+def test_draw_shows_a_micrograd_network_neuron_by_neuron():
+    source = MLP(2, [2, 1]).draw([1.0, -2.0]).source
+    for title in ("layers.0: Layer", "neurons.1: Neuron", "layers.1: Layer"):
+        assert title in source
+
+
+# ── initialisation ────────────────────────────────────────────────────────────
+
+INITIALISERS = [
+    (nn.init.xavier_uniform_, {}, math.sqrt(2 / (300 + 200))),
+    (nn.init.xavier_normal_, {"gain": 2.0}, 2.0 * math.sqrt(2 / (300 + 200))),
+    (nn.init.kaiming_uniform_, {}, math.sqrt(2 / 300)),
+    (nn.init.kaiming_normal_, {"nonlinearity": "relu", "mode": "fan_out"}, math.sqrt(2 / 200)),
+    (nn.init.kaiming_normal_, {"a": 0.5}, math.sqrt(2 / 1.25 / 300)),
+    (nn.init.kaiming_uniform_, {"nonlinearity": "tanh"}, 5 / 3 / math.sqrt(300)),
+    (nn.init.normal_, {"std": 0.1}, 0.1),
+    (nn.init.uniform_, {"a": -1.0, "b": 1.0}, 1 / math.sqrt(3)),
+]
+
+
+@pytest.mark.parametrize(("initialise", "options", "std"), INITIALISERS)
+def test_initialisers_have_their_spread_and_repeat_from_a_seed(initialise, options, std):
+    weight = Parameter(np.empty((200, 300)))
+    assert initialise(weight, **options, generator=0) is weight
+    first = weight.numpy()
+    np.testing.assert_allclose(first.std(), std, rtol=0.02)
+    np.testing.assert_allclose(first.mean(), 0.0, atol=0.02 * std)
+    if "uniform" in initialise.__name__:
+        assert abs(first).max() <= math.sqrt(3) * std
+    np.testing.assert_array_equal(initialise(weight, **options, generator=np.random.default_rng(0)).data, first)
+
+
+def test_the_fan_in_of_a_filter_counts_its_places():
+    weight = nn.init.kaiming_normal_(Parameter(np.empty((100, 8, 5, 5))), generator=0)
+    np.testing.assert_allclose(weight.data.std(), math.sqrt(2 / 200), rtol=0.02)
+    with pytest.raises(ValueError, match=r"shape \(3,\)"):
+        nn.init.xavier_normal_(Parameter(np.empty(3)))
+    with pytest.raises(ValueError, match=r"'softplus'.*relu"):
+        nn.init.calculate_gain("softplus")
+
+
+def test_he_keeps_the_spread_of_a_deep_relu_network_and_small_weights_do_not():
+    def spread(initialise):
+        rng = np.random.default_rng(0)
+        x = rng.normal(size=(100, 256))
+        for _ in range(20):
+            weight = initialise(Parameter(np.empty((256, 256))), rng)
+            x = np.maximum(x @ weight.data.T, 0.0)
+        return np.sqrt(np.mean(x * x))
+
+    assert 0.5 < spread(lambda w, rng: nn.init.kaiming_normal_(w, generator=rng)) < 2.0
+    assert spread(lambda w, rng: nn.init.xavier_normal_(w, generator=rng)) < 0.01
+
+
+@pytest.mark.parametrize(
+    "build",
+    [lambda g: Linear(3, 4, generator=g), lambda g: nn.LSTM(3, 4, 2, generator=g), lambda g: nn.TransformerBlock(8, 2, generator=g)],
+)
+def test_layers_repeat_from_a_seed_a_generator_and_manual_seed(build):
+    first = build(7).state_dict()
+    nn.manual_seed(7)
+    for again in (build(7), build(np.random.default_rng(7)), build(None)):
+        for name, array in again.state_dict().items():
+            np.testing.assert_array_equal(array, first[name])
+    assert any(not np.array_equal(array, first[name]) for name, array in build(8).state_dict().items())
+
+
+def test_a_small_constant_bias():
+    layer = Linear(3, 4)
+    nn.init.constant_(layer.bias, 0.1)
+    np.testing.assert_array_equal(layer.bias.data, np.full(4, 0.1))
+    nn.init.ones_(layer.bias)
+    nn.init.zeros_(layer.bias)
+    assert not layer.bias.data.any()
+
+
+# ── micrograd's networks ──────────────────────────────────────────────────────
+
+
+def test_reprs_are_micrograds():
+    assert repr(Neuron(2)) == "ReLUNeuron(2)"
+    assert repr(Neuron(3, nonlin=False)) == "LinearNeuron(3)"
+    assert repr(Layer(2, 2)) == "Layer of [ReLUNeuron(2), ReLUNeuron(2)]"
+    assert repr(MLP(2, [1, 1])) == "MLP of [Layer of [ReLUNeuron(2)], Layer of [LinearNeuron(1)]]"
+
+
+def test_weights_come_from_random_in_micrograds_order():
+    random.seed(1337)
+    numbers = [p.data for p in MLP(2, [2, 1]).parameters()]
+    random.seed(1337)
+    draw = [random.uniform(-1, 1) for _ in range(6)]
+    assert numbers == [*draw[:2], 0.0, *draw[2:4], 0.0, *draw[4:6], 0.0]
+
+
+def test_a_seeded_training_run_gives_micrograds_numbers():
+    theirs_nn, theirs = pytest.importorskip("micrograd.nn"), pytest.importorskip("micrograd.engine")
+    points = np.random.default_rng(0).normal(size=(8, 2))
+    sides = [1 if x + y > 0 else -1 for x, y in points]
+
+    def train(make, value):
+        random.seed(1)
+        model, losses = make(2, [4, 4, 1]), []
+        for _ in range(5):
+            scores = [model(list(map(value, row))) for row in points]
+            loss = sum((1 + -side * score).relu() for side, score in zip(sides, scores, strict=True)) * (1.0 / 8)
+            loss = loss + 1e-4 * sum(p * p for p in model.parameters())
+            model.zero_grad()
+            loss.backward()
+            for p in model.parameters():
+                p.data -= 0.1 * p.grad
+            losses.append(loss.data)
+        return losses, [p.data for p in model.parameters()]
+
+    np.testing.assert_allclose(*(train(*pair)[0] for pair in ((MLP, Value), (theirs_nn.MLP, theirs.Value))), rtol=1e-12)
+    np.testing.assert_allclose(*(train(*pair)[1] for pair in ((MLP, Value), (theirs_nn.MLP, theirs.Value))), rtol=1e-12)
+
+
+@given(st.integers(1, 4), st.lists(st.integers(1, 4), min_size=1, max_size=3), st.integers(1, 5))
+def test_columns_of_a_batch_give_the_scores_and_gradients_of_all_samples(nin, nouts, batch):
+    model, x = MLP(nin, nouts), np.random.default_rng(batch).normal(size=(batch, nin))
+
+    def total(outputs):
+        return sum(np.sum(o) for o in outputs) if isinstance(outputs, list) else np.sum(outputs)
+
+    single = [model(row) for row in x]
+    loss = sum(map(total, single))
+    loss.backward()
+    gradients = [p.grad for p in model.parameters()]
+    for columns in (x.T, list(x.T), list(map(Value, x.T))):
+        model.zero_grad()
+        together = model(columns)
+        assert isinstance(together, list) == (nouts[-1] > 1)
+        for k, scores in enumerate(together if isinstance(together, list) else [together]):
+            np.testing.assert_allclose(scores.data, [(s[k] if isinstance(s, list) else s).data for s in single], atol=1e-12)
+        total(together).backward()
+        np.testing.assert_allclose([p.grad for p in model.parameters()], gradients, atol=1e-9)
+
+
+def test_a_neuron_on_numbers_stays_scalar_and_checks_their_count():
+    score = Neuron(3)([1.0, Value(2.0), 3])
+    assert type(score.data) is float
+    assert score.shape == ()
+    with pytest.raises(ValueError, match=r"ReLUNeuron\(2\) takes 2 inputs, not 3.*model\(X\.T\)"):
+        Neuron(2)(np.ones((3, 2)))
+
+
+def test_a_subclass_in_micrograds_style_overrides_parameters():
+    class Pair(Module):
+        def __init__(self):
+            self.w = [Value(1.0), Value(2.0)]
+
+        def __call__(self, x):
+            return sum(w * x for w in self.w)
+
+        def parameters(self):
+            return self.w
+
+    pair = Pair()
+    pair(3.0).backward()
+    assert [p.grad for p in pair.parameters()] == [3.0, 3.0]
+    pair.zero_grad()
+    assert [p.grad for p in pair.parameters()] == [0.0, 0.0]
+
+
+def test_anomaly_detection_finds_nothing_in_a_causal_block():
+    with engine.detect_anomaly():
+        nn.TransformerBlock(4, 2, is_causal=True)(np.ones((3, 4))).sum().backward()

@@ -1,0 +1,331 @@
+"""Optimisers, clipping and schedules: PyTorch's numbers, and what a user relies on."""
+
+import json
+import math
+import time
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from engine import MutationError, Parameter, Value
+from nn import optim
+from tests.reference import optim_make
+
+REFERENCE = json.loads(optim_make.STORED.read_text(encoding="utf-8"))
+CLASSES = [optim.SGD, optim.Adagrad, optim.RMSprop, optim.Adam, optim.AdamW]
+finite = st.floats(-10, 10, allow_subnormal=False)
+VARIANTS = [
+    (optim.SGD, {"lr": 0.1}),
+    (optim.SGD, {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.1}),
+    (optim.Adagrad, {"lr": 0.1, "weight_decay": 0.1, "initial_accumulator_value": 0.1}),
+    (optim.RMSprop, {"lr": 0.1, "momentum": 0.5, "centered": True}),
+    (optim.Adam, {"lr": 0.1, "weight_decay": 0.1}),
+    (optim.AdamW, {"lr": 0.1}),
+]
+
+
+def arguments_of(arguments):
+    return {name: tuple(setting) if isinstance(setting, list) else setting for name, setting in arguments.items()}
+
+
+# ── PyTorch's numbers ─────────────────────────────────────────────────────────
+
+
+@pytest.fixture(params=["stored", "live"])
+def reference(request):
+    if request.param == "stored":
+        return REFERENCE
+    if not find_spec("torch"):
+        pytest.skip("torch is not installed")
+    return optim_make.compute()
+
+
+def test_every_step_of_every_optimiser_equals_pytorchs(reference):
+    for name, arguments, path in reference["optimisers"]:
+        params = [Value(p) for p in reference["start"]]
+        optimizer = getattr(optim, name)(params, **arguments_of(arguments))
+        for row, expected in zip(reference["gradients"], path, strict=True):
+            for p, g in zip(params, row, strict=True):
+                p.grad = g
+            optimizer.step()
+            for p, wanted in zip(params, expected, strict=True):
+                np.testing.assert_allclose(p.data, wanted, rtol=1e-12, atol=1e-13, err_msg=f"{name} {arguments}")
+
+
+def test_clipping_equals_pytorchs(reference):
+    for case in reference["clip"]:
+        params = [Value(p) for p in reference["start"]]
+        for p, g in zip(params, reference["gradients"][0], strict=True):
+            p.grad = g
+        norm = optim.clip_grad_norm_(params, case["max_norm"], float(case["norm_type"]))
+        assert norm == pytest.approx(case["norm"], rel=1e-13)
+        for p, wanted in zip(params, case["gradients"], strict=True):
+            np.testing.assert_allclose(p.grad, wanted, rtol=1e-12)
+
+
+def rates(make, steps=20):
+    optimizer = optim.SGD([Value(1.0)], lr=0.5)
+    schedule = make(optimizer)
+    path = [optimizer.lr]
+    for _ in range(steps):
+        schedule.step()
+        path.append(optimizer.lr)
+    return path
+
+
+def test_schedules_equal_pytorchs(reference):
+    for name, arguments, path in reference["schedules"]:
+        ours = rates(lambda o, name=name, arguments=arguments: getattr(optim, name)(o, **arguments))
+        np.testing.assert_allclose(ours, path, rtol=1e-12, atol=1e-15, err_msg=f"{name} {arguments}")
+
+
+def test_warm_up_then_cosine_equals_pytorchs(reference):
+    def make(o):
+        return optim.SequentialLR(o, [optim.LinearLR(o, 0.1, total_iters=5), optim.CosineAnnealingLR(o, T_max=15)], milestones=[5])
+
+    np.testing.assert_allclose(rates(make), reference["warm-up, then cosine"], rtol=1e-12, atol=1e-15)
+
+
+def test_a_schedule_gives_way_at_its_milestone():
+    def make(o):
+        return optim.SequentialLR(o, [optim.LinearLR(o, 0.0, total_iters=10), optim.LambdaLR(o, lambda t: 10 + t)], milestones=[3])
+
+    assert rates(make, 5) == pytest.approx([0, 0.05, 0.1, 5, 5.5, 6])
+
+
+# ── what holds for all of them ────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(("kind", "arguments"), VARIANTS)
+@settings(deadline=None, max_examples=20)
+@given(start=st.lists(finite, min_size=1, max_size=4), gradients=st.lists(st.lists(finite, min_size=4, max_size=4), min_size=1, max_size=5))
+def test_scalars_one_by_one_learn_what_they_learn_as_a_vector(kind, arguments, start, gradients):
+    scalars, vector = [Value(x) for x in start], Value(start)
+    one, other = kind(scalars, **arguments), kind([vector], **arguments)
+    for row in gradients:
+        for p, g in zip(scalars, row, strict=False):
+            p.grad = g
+        vector.grad = row[: len(start)]
+        one.step()
+        other.step()
+    np.testing.assert_allclose([p.data for p in scalars], vector.data, rtol=1e-10, atol=1e-10)
+    assert all(type(p.data) is float for p in scalars)
+    assert all(type(number) is float for s in one.state_dict()["state"] for name, number in s.items() if name != "t")
+
+
+@pytest.mark.parametrize(("kind", "arguments"), VARIANTS)
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_large_arrays_are_updated_in_place_and_as_small_ones(kind, arguments, order):
+    rng = np.random.default_rng(0)
+    start = np.asarray(rng.normal(size=(300, 113)), order=order)
+    large, rows = Value(start), [Value(row) for row in start]
+    one, other = kind([large], **arguments), kind(rows, **arguments)
+    array = large.data
+    for _ in range(3):
+        g = rng.normal(size=start.shape)
+        large.grad = g
+        for p, row in zip(rows, g, strict=True):
+            p.grad = row
+        one.step()
+        other.step()
+    assert large.data is array
+    np.testing.assert_allclose(large.data, [p.data for p in rows], rtol=1e-12)
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+@pytest.mark.parametrize("start", [2.0, [3.0, -1.0]])
+def test_minimises_a_bowl(kind, start):
+    p = Value(start)
+    optimizer = kind([p], lr=0.1)
+    heights = []
+    for _ in range(200):
+        optimizer.zero_grad()
+        height = ((p - 1.0) ** 2).sum()
+        height.backward()
+        optimizer.step()
+        heights.append(height.item())
+    assert heights[-1] < 0.1 * heights[0]
+
+
+@pytest.mark.parametrize(("kind", "arguments"), VARIANTS)
+def test_goes_on_from_its_state_to_the_bit(kind, arguments):
+    rng = np.random.default_rng(1)
+    gradients = rng.normal(size=(6, 3))
+
+    def advance(optimizer, p, rows):
+        for g in rows:
+            p.grad = g
+            optimizer.step()
+
+    straight = Value([1.0, 2.0, 3.0])
+    advance(kind([straight], **arguments), straight, gradients)
+    p = Value([1.0, 2.0, 3.0])
+    first = kind([p], **arguments)
+    advance(first, p, gradients[:3])
+    taken = first.state_dict()
+    state = json.loads(json.dumps(first.state_dict(), default=lambda array: array.tolist()))  # it is plain data
+    state["state"] = [{k: np.array(v) if k != "t" else v for k, v in s.items()} for s in state["state"]]
+    q = Value(p.data)
+    second = kind([q], lr=99.0)
+    if set(second.memory) != set(first.memory):
+        second = kind([q], **arguments | {"lr": 99.0})
+    second.load_state_dict(state)
+    advance(first, p, gradients[3:5])
+    assert taken["state"][0]["t"] == 3
+    assert all(np.array_equal(state["state"][0][name], number) for name, number in taken["state"][0].items())  # no view of its memory
+    advance(second, q, gradients[3:])
+    assert q.data.tobytes() == straight.data.tobytes()
+
+
+@given(g=st.floats(1e-3, 1e3), start=st.sampled_from([1.0, [1.0, 2.0]]))
+@settings(deadline=None, max_examples=30)
+def test_a_variance_rounded_below_zero_counts_as_zero(g, start):
+    p = Value(start)
+    optimizer = optim.RMSprop([p], lr=1e-9, alpha=0.3, centered=True)
+    for _ in range(40):  # a gradient that never changes has no variance
+        p.grad = g
+        optimizer.step()
+        assert np.isfinite(p.data).all()
+    assert p.dtype == np.float64
+
+
+def test_float32_stays_float32():
+    for shape in ((3,), ()):
+        p = Value(np.ones(shape, np.float32))
+        optimizer = optim.Adam([p])
+        p.grad = np.ones(shape, np.float32)
+        optimizer.step()
+        assert p.dtype == np.float32
+        assert all(np.asarray(optimizer.state_dict()["state"][0][name]).dtype == np.float32 for name in "mv")
+
+
+def test_a_parameter_without_a_gradient_stays():
+    p, q, frozen = Parameter([1.0]), Parameter([1.0]), Value([1.0], requires_grad=False)
+    optimizer = optim.AdamW([p, q, frozen])
+    (p * frozen).sum().backward()
+    optimizer.step()
+    assert p.data != 1.0
+    assert (q.data, frozen.data) == (1.0, 1.0)
+    assert optimizer.state_dict()["state"][1:] == [None, None]
+
+
+def test_zero_grad_forgets():
+    p = Value([1.0])
+    optimizer = optim.SGD([p], lr=1)
+    (p * 2.0).sum().backward()
+    optimizer.zero_grad()
+    assert not p.has_grad
+
+
+def test_backward_after_a_step_is_refused():
+    p = Value([1.0, 2.0])
+    loss = (p * p).sum()
+    loss.backward()
+    optim.SGD([p], lr=0.1).step()
+    with pytest.raises(MutationError):
+        loss.backward()
+
+
+def test_gradients_with_a_graph_are_taken_as_numbers():
+    p = Value([3.0])
+    (p * p).sum().backward(create_graph=True)
+    optim.clip_grad_norm_([p], 1.0)
+    optim.SGD([p], lr=1.0).step()
+    np.testing.assert_allclose(p.data, [2.0], rtol=1e-6)
+
+
+@given(gradients=st.lists(st.one_of(finite, st.lists(finite, min_size=1, max_size=3)), min_size=1, max_size=4), limit=st.floats(0.01, 20))
+def test_clipping_bounds_the_norm_and_keeps_the_direction(gradients, limit):
+    params = [Value(np.zeros(np.shape(g))) for g in gradients]
+    for p, g in zip(params, gradients, strict=True):
+        p.grad = g
+    before = np.concatenate([np.ravel(p.grad) for p in params])
+    norm = optim.clip_grad_norm_(params, limit)
+    after = np.concatenate([np.ravel(p.grad) for p in params])
+    assert norm == pytest.approx(np.linalg.norm(before))
+    assert np.linalg.norm(after) <= limit * (1 + 1e-12)
+    np.testing.assert_allclose(after * norm, before * np.linalg.norm(after), rtol=1e-9, atol=1e-9)
+    if norm < limit - 1e-5:
+        assert (after == before).all()
+
+
+@given(gradients=st.lists(finite, min_size=1, max_size=4), limit=st.floats(0.01, 20))
+def test_clipping_by_value_is_numpys_clip(gradients, limit):
+    scalars, vector = [Value(0.0) for _ in gradients], Value(np.zeros(len(gradients)))
+    vector.grad = gradients
+    for p, g in zip(scalars, gradients, strict=True):
+        p.grad = g
+    optim.clip_grad_value_([*scalars, vector], limit)
+    wanted = np.clip(gradients, -limit, limit)
+    assert vector.grad.tolist() == [p.grad for p in scalars] == wanted.tolist()
+
+
+def test_a_nan_gradient_is_named_and_nothing_moves():
+    good, bad = Parameter([1.0]), Parameter([1.0, 2.0], label="layers.0.weight")
+    good.grad, bad.grad = 1.0, [0.0, math.nan]
+    for refuse in (optim.Adam([good, bad]).step, lambda: optim.clip_grad_norm_([good, bad], 1.0)):
+        with pytest.raises(FloatingPointError, match=r"parameter 1, 'layers.0.weight' \(array of shape \(2,\)\), holds a NaN"):
+            refuse()
+    assert (good.data, good.grad) == (1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("refused", "error", "message"),
+    [
+        (lambda: optim.SGD([]), ValueError, "SGD needs parameters, and the list is empty"),
+        (lambda: optim.SGD(Value(1.0)), TypeError, r"write \[p\]"),
+        (lambda: optim.SGD([1.0]), TypeError, "parameter 0 is a float"),
+        (lambda: optim.SGD([Value(1.0) * 2.0]), ValueError, "result of multiply"),
+        (lambda: optim.SGD([Value(1.0)], lr=-1.0), ValueError, "lr=-1.0 is out of range"),
+        (lambda: optim.SGD([Value(1.0)], lr=math.nan), ValueError, "out of range"),
+        (lambda: optim.SGD([Value(1.0)], nesterov=True), ValueError, "needs a momentum"),
+        (lambda: optim.Adam([Value(1.0)], betas=(0.9, 1.0)), ValueError, "betas"),
+        (lambda: optim.SGD([Value(1.0)] * 2), ValueError, "listed twice"),
+        (lambda: optim.SequentialLR(optim.SGD([Value(1.0)]), [], [3]), ValueError, "milestones"),
+    ],
+)
+def test_what_cannot_work_is_refused_at_once(refused, error, message):
+    with pytest.raises(error, match=message):
+        refused()
+
+
+def test_a_state_that_does_not_fit_is_refused_and_changes_nothing():
+    p = Value([1.0, 2.0])
+    optimizer = optim.Adam([p], lr=0.5)
+    p.grad = [1.0, 1.0]
+    optimizer.step()
+    state = optimizer.state_dict()
+    for other in (optim.SGD([Value([1.0, 2.0])]), optim.Adam([Value([1.0])]), optim.Adam([Value([1.0, 2.0]), Value(1.0)])):
+        before = other.state_dict()
+        with pytest.raises(ValueError, match=r"the state"):
+            other.load_state_dict(state)
+        assert other.state_dict() == before
+
+
+def test_a_schedule_goes_on_from_its_state():
+    optimizer = optim.SGD([Value(1.0)], lr=0.8)
+    schedule = optim.StepLR(optimizer, 2)
+    for _ in range(3):
+        schedule.step()
+    fresh = optim.SGD([Value(1.0)], lr=0.8)
+    again = optim.StepLR(fresh, 2)
+    again.load_state_dict(schedule.state_dict())
+    schedule.step()
+    again.step()
+    assert fresh.lr == optimizer.lr == pytest.approx(0.008)
+    assert rates(lambda o: optim.LambdaLR(o, lambda t: 1 / (1 + t)), 3) == pytest.approx([0.5, 0.25, 0.5 / 3, 0.125])
+
+
+def test_thousands_of_scalars_take_milliseconds():
+    params = [Value(1.0) for _ in range(5000)]
+    optimizer = optim.Adam(params)
+    best = math.inf
+    for _ in range(3):
+        for p in params:
+            p.grad = 0.5
+        start = time.perf_counter()
+        optimizer.step()
+        best = min(best, time.perf_counter() - start)
+    assert best < 0.15

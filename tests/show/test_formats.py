@@ -1,0 +1,174 @@
+"""The graph as JSON, Mermaid and text, and numbers in words."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+
+from engine import Parameter, Value, to_json, to_mermaid, to_text
+from engine.show.formats import number, summary
+from engine.show.graph import Graph
+
+
+def example() -> Value:
+    """One of everything: roles, a number of the formula, an array, a value used twice."""
+    x, w = Value([1.0, 2.0, 4.0], label="x"), Parameter(3.0, label="w")
+    y = (x * w).sum(axis=0) + w * 2
+    y.label = "y"
+    return y
+
+
+# ── numbers in words ──────────────────────────────────────────────────────────
+
+
+@given(st.floats(-1e308, 1e308) | st.sampled_from([math.nan, math.inf, -math.inf]))
+def test_a_number_reads_back_to_four_digits_as_a_float(x: float) -> None:
+    text = number(x)
+    assert math.isclose(float(text), x, rel_tol=5.1e-4) or (math.isnan(x) and math.isnan(float(text)))
+    assert re.search(r"[.e]|nan|inf", text)
+    assert text != "-0.0"
+
+
+@given(arrays(st.sampled_from([np.float64, np.float32, np.float16]), array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=5)))
+def test_a_summary_is_short_and_true(data: Any) -> None:
+    text = summary(data)
+    assert len(text) < 100
+    assert "\n" not in text
+    if data.size > 6:
+        assert ("nan" in text) == bool(np.isnan(data).any())
+        assert ("inf" in text) == bool(np.isinf(data).any())
+        finite = data[np.isfinite(data)]
+        if finite.size and finite.min() != finite.max():
+            low, high = text.split(", mean")[0].split(" … ")
+            assert (low, high) == (number(finite.min()), number(finite.max()))
+    elif data.size and data.ndim:
+        assert text.count("[") == sum(int(np.prod(data.shape[:i])) for i in range(data.ndim))
+
+
+def test_a_summary_counts_what_is_not_finite() -> None:
+    data = np.array([np.nan, np.inf, -np.inf, 1.0, 2.0, 3.0, 2.0, np.nan])
+    assert summary(data) == "1.0 … 3.0, mean 2.0, 2 nan, 2 inf"
+    assert summary(np.full(9, 2.5)) == "all 2.5"
+    assert summary(np.zeros((3, 0))) == "empty"
+    assert summary(np.array([1e308] * 7 + [1.1e308])) == "1e+308 … 1.1e+308, mean 1.012e+308"
+    assert summary(None) == "—"
+
+
+# ── JSON ──────────────────────────────────────────────────────────────────────
+
+
+def strictly(text: str) -> Any:
+    """JSON as the standard has it: no NaN, no Infinity."""
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is not JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def test_json_holds_the_whole_graph() -> None:
+    y = example()
+    y.backward()
+    document = strictly(to_json(y))
+    graph = Graph(y)
+    assert document["version"] == 1
+    assert document["outputs"] == graph.outputs
+    assert [node["name"] for node in document["nodes"]] == [node.name for node in graph.nodes]
+    x, w = document["nodes"][:2]
+    assert x == {
+        **dict.fromkeys(("op",)),
+        **{"index": 0, "name": "x", "labelled": True, "role": "input", "params": {}},
+        **{"shape": [3], "dtype": "float64", "value": [1.0, 2.0, 4.0], "grad": [3.0, 3.0, 3.0]},
+    }
+    assert (w["role"], w["value"], w["grad"]) == ("parameter", 3.0, 9.0)
+    (total,) = [node for node in document["nodes"] if node["op"] == "sum"]
+    assert total["params"] == {"axis": 0}
+    for node in document["nodes"]:
+        added = [edge["contribution"] for edge in document["edges"] if edge["source"] == node["index"]]
+        if node["grad"] is not None and added:
+            np.testing.assert_allclose(np.sum(added, axis=0), node["grad"])
+    assert all(edge["source"] < edge["target"] for edge in document["edges"])
+
+
+def test_json_before_a_pass_and_of_numbers_that_json_lacks() -> None:
+    x = Value([np.nan, np.inf, -np.inf, 1.0], label="x")
+    document = strictly(to_json(x[1:] * 2))
+    assert document["nodes"][0]["value"] == ["nan", "inf", "-inf", 1.0]
+    assert all(node["grad"] is None for node in document["nodes"])
+    assert any(node["params"] == {"index": "slice(1, None, None)"} for node in document["nodes"])
+
+
+# ── Mermaid ───────────────────────────────────────────────────────────────────
+
+
+def test_mermaid_has_a_node_and_an_arrow_for_each() -> None:
+    y = example()
+    y.backward()
+    text, graph = to_mermaid(y), Graph(y)
+    assert text.startswith("flowchart LR\n")
+    assert len(re.findall(r"^    v\d+\[", text, re.M)) == len(graph.nodes)
+    assert len(re.findall(r"^    op\d+\(", text, re.M)) == sum(bool(node.op) for node in graph.nodes)
+    assert len(re.findall(r"-->", text)) == sum(len(node.edges) for node in graph.nodes)
+    assert 'v1["w<br>value 3.0<br>grad 9.0"]:::parameter' in text
+    roles = set(re.findall(r":::(\w+)$", text, re.M))
+    assert roles <= set(re.findall(r"classDef (\w+) ", text))
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_no_label_breaks_mermaid(label: str) -> None:
+    lines = to_mermaid(Value(1.0, label=label) * 2).splitlines()
+    assert len(lines) == 1 + 4 + 3 + 6
+    shown = re.fullmatch(r'    v0\["([^"]*)<br>value 1\.0<br>grad —"\]:::input', lines[1])
+    assert shown
+    assert not re.search(r"[<>&{}\[\]|`\\]|^- |^\d+\. ", shown[1])
+    assert re.sub(r"#(\d+);", lambda code: chr(int(code[1])), shown[1]) == (label or "v0")
+
+
+# ── text ──────────────────────────────────────────────────────────────────────
+
+
+def test_text_tells_the_computation_line_by_line() -> None:
+    x, w = Value(2.0, label="x"), Parameter(-3.0, label="w")
+    y = (x * w).tanh() + x**2
+    y.backward()
+    rows = [re.split(r"  +", line) for line in to_text(y, names={"y": y}).splitlines()]
+    assert rows[0] == ["x", "= 2.0", f"grad {number(x.grad)}", "input"]
+    assert rows[1] == ["w", "= -3.0", f"grad {number(w.grad)}", "parameter"]
+    assert rows[2][0] == "v2 = x * w"
+    assert rows[2][-1] == "∂x -3.0, ∂w 2.0"
+    assert rows[4][0] == "v5 = x ** 2"
+    assert rows[-1] == ["y = v3 + v5", "= 3.0", "grad 1.0", "output", "∂v3 1.0, ∂v5 1.0"]
+    assert len(rows) == 6
+
+
+def test_text_shows_a_shared_value_once_and_grows_with_the_graph_only() -> None:
+    v = Value(1.0, label="x")
+    for _ in range(300):
+        v = v * v
+    text = to_text(v)
+    assert text.count("\n") == 301
+    assert max(map(len, text.splitlines())) < 100
+
+
+def test_text_of_arrays() -> None:
+    x = Value(np.arange(12.0).reshape(3, 4), label="x")
+    text = to_text({"total": x[1:, ::2].sum(axis=(0, 1), keepdims=True), "scale": x * np.float32(2)})
+    assert re.search(r"^x \(3, 4\)  += 0\.0 … 11\.0, mean 5\.5  +grad —  +input$", text, re.M)
+    assert "= x[1:, ::2]" in text
+    assert "total (1, 1) = sum(v1, axis=(0, 1), keepdims=True)" in text
+
+
+@pytest.mark.parametrize("write", [to_json, to_mermaid, to_text])
+def test_names_and_several_outputs(write: Any) -> None:
+    a = Value(2.0)
+    both = write({"up": a + 1, "down": a - 1}, names={"a": a})
+    assert all(name in both for name in ("up", "down"))
+    with pytest.raises(TypeError, match="not int"):
+        write(3)
