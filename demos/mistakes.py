@@ -12,7 +12,8 @@ import numpy as np
 
 from demos._common import BLUE, INK, RIGHT, WRONG
 from engine import Value
-from engine.backprop import contributions, reachable
+from engine.backprop import contributions
+from engine.node import reachable
 
 
 def named(name: str, value: Value) -> Value:

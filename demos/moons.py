@@ -15,7 +15,7 @@ from sklearn.datasets import make_moons
 
 from demos._common import BLUE, GREEN, INK, ORANGE, RED
 from engine import Value, no_grad
-from engine.backprop import reachable
+from engine.node import reachable
 from nn import MLP
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from engine import Value, draw
-from engine.backprop import contributions, reachable
+from engine.backprop import contributions
 from engine.command.expression import CONSTANTS, ExpressionError, parse
+from engine.node import reachable
 from engine.show.drawing import save
 from engine.show.formats import summary
 from engine.show.graph import Graph

@@ -16,7 +16,7 @@ import numpy as np
 from demos._common import BLUE
 from demos.names import GPT, LETTERS, PLACES, load, train
 from engine import Value, draw
-from engine.backprop import reachable
+from engine.node import reachable
 from nn import cross_entropy, optim
 
 

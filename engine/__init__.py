@@ -27,7 +27,7 @@ from .calculus import (
     vjp as vjp,
 )
 from .modes import detect_anomaly as detect_anomaly, enable_grad as enable_grad, no_grad as no_grad
-from .primitives import COMPOSITES as _COMPOSITES, TABLE as _TABLE, primitive as primitive
+from .primitives import COMPOSITES as COMPOSITES, TABLE as TABLE, primitive as primitive
 from .value import Parameter as Parameter, Value as Value, stop_gradient as stop_gradient
 
 if TYPE_CHECKING:
@@ -60,12 +60,12 @@ def __getattr__(name: str) -> _Any:
     """The readers, and every function of the rule table by its name."""
     if name in _HOME:
         return getattr(_import_module(f".{_HOME[name]}", __name__), name)
-    if name in _COMPOSITES:
-        return _COMPOSITES[name]
-    if name in _TABLE:
-        return _TABLE[name]
+    if name in COMPOSITES:
+        return COMPOSITES[name]
+    if name in TABLE:
+        return TABLE[name]
     raise AttributeError(f"module 'engine' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOME, *_COMPOSITES, *_TABLE})
+    return sorted({*globals(), *_HOME, *COMPOSITES, *TABLE})

@@ -9,27 +9,21 @@ its cotangent on only when it is complete, that is after every node that uses it
 operand is always older than what uses it, so sorting by age (`_id`, a creation counter) is a
 topological order, and an operand *younger* than its user is one whose data was overwritten since.
 
-A node's operands are Values, or Python floats where a number was written in the formula.  One or two of
+A node's operands are Nodes, or Python floats where a number was written in the formula.  One or two of
 them stand in the slots `_x` and `_y`, more in a tuple in `_x`: a tuple for every node would double the
 work of Python's garbage collector, which on scalar graphs is most of the time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from operator import attrgetter
-from types import CodeType
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import numpy as np
 
 from . import modes
+from .node import Node, age, describe, location, operands
 from .primitives import Primitive
-
-if TYPE_CHECKING:
-    from .value import Value
-
-age = attrgetter("_id")
 
 
 class MutationError(RuntimeError):
@@ -47,71 +41,42 @@ class Spent(Primitive):
         super().__init__(name, lambda *args: None, ())
         self.why = why
 
-    def pull(self, node: Value, g: Any) -> Iterator[tuple[Value, Any]]:  # type: ignore[override]
+    def contributions(self, node: Node, g: Any) -> Iterator[tuple[Node, Any]]:
         raise MutationError(f"{describe(node)}, the result of {self.name} at {location(node)}, {self.why}")
 
 
 FREED = Spent("an operation", "was freed by backward(retain_graph=False); run the forward pass again")
 
 
-# ── reading the graph ─────────────────────────────────────────────────────────
+class Handmade(Primitive):
+    """The operation of a node made by hand: its `_backward` closure stands in for the vjps."""
 
+    backward_closure: Callable[[], None] | None = None
 
-def operands(node: Value) -> tuple[Any, ...]:
-    """The operands of a node in their order, one entry for each use; () for a leaf."""
-    x = node._x
-    if type(x) is tuple:
-        return x
-    if node._y is not None:
-        return (x, node._y)
-    return () if x is None else (x,)
+    def __init__(self, op: str):
+        super().__init__(op, lambda *args: None, ())
 
-
-def reachable(roots: Iterable[Value]) -> list[Value]:
-    """Every Value that the roots depend on, and they themselves; by age, operands before what uses them."""
-    order = list(dict.fromkeys(roots))
-    seen, rewritten = set(order), False
-    for node in order:  # the list grows while it is read
-        for operand in operands(node):
-            if type(operand) is not float:
-                rewritten = rewritten or operand._id > node._id
-                if operand not in seen:
-                    seen.add(operand)
-                    order.append(operand)
-    order.sort(key=age)
-    if not rewritten:
-        return order
-    placed: dict[Value, None] = {}  # age is no guide where data was assigned, as after a training step
-    while order:
-        waiting = [o for o in operands(order[-1]) if type(o) is not float and o not in placed]
-        if waiting:
-            order.extend(waiting)
-        else:
-            placed.setdefault(order.pop())
-    return list(placed)
-
-
-def location(node: Value) -> str:
-    """The file:line that created a node."""
-    code: CodeType | None = node._code
-    if code is None:
-        return "an unknown place"
-    lines = (line for start, end, line in code.co_lines() if start <= node._lasti < end and line)
-    return f"{code.co_filename}:{next(lines, code.co_firstlineno)}"
-
-
-def describe(value: Any) -> str:
-    """A value in an error message: its label, if it has one, and its shape."""
-    label = getattr(value, "label", "")
-    shape = np.shape(getattr(value, "_data", value))
-    kind = f"array of shape {shape}" if shape else "scalar"
-    return f"{label!r} ({kind})" if label else f"an unlabelled {kind}" if hasattr(value, "label") else f"a constant {kind}"
+    def contributions(self, node: Node, g: Any) -> Iterator[tuple[Node, Any]]:
+        """What the closure adds to its operands' gradients, which are lent for that and put back."""
+        if self.backward_closure is None:
+            raise TypeError(f"the node {self.name!r} was made by hand and has no derivative; assign its _backward")
+        node._grad = g
+        inputs = {o: o._grad for o in operands(node) if type(o) is not float}
+        for operand in inputs:
+            operand._grad = None
+        try:
+            self.backward_closure()
+            added = {operand: operand._grad for operand in inputs}
+        finally:
+            for operand, before in inputs.items():
+                operand._grad = before
+        yield from ((o, grad) for o, grad in added.items() if grad is not None and o.requires_grad)
 
 
 # ── the chain rule for one node ───────────────────────────────────────────────
 
 
-def fit(contribution: Any, operand: Value, primitive: Primitive) -> Any:
+def fit(contribution: Any, operand: Node, primitive: Primitive) -> Any:
     """The contribution in its operand's shape and dtype: summed over the axes that were broadcast.
 
     This is the one place where broadcasting is undone.
@@ -144,10 +109,10 @@ def fit(contribution: Any, operand: Value, primitive: Primitive) -> Any:
     return dtype.type(contribution)
 
 
-def contributions(node: Value, g: Any, *, record: bool = False, oldest: float = -1) -> Iterator[tuple[Value, Any]]:
+def contributions(node: Node, g: Any, *, record: bool = False, oldest: float = -1) -> Iterator[tuple[Any, Any]]:
     """Each operand that takes part in differentiation, once per use, with g · ∂node/∂operand.
 
-    With `record` the vjps run on the Values themselves (g must be one), so that the result can be
+    With `record` the vjps run on the Nodes themselves (g must be one), so that the result can be
     differentiated again; otherwise on their plain data.  Operands older than `oldest` are passed over.
 
     Raises:
@@ -165,11 +130,14 @@ def contributions(node: Value, g: Any, *, record: bool = False, oldest: float = 
                 "so the backward pass would mix two sets of numbers; run the forward pass again before backward()"
             )
         args.append(operand if record else operand._data)
-    if primitive.pull is not None:  # a node made by hand, with a closure of its own
+    if isinstance(primitive, Spent):
+        yield from primitive.contributions(node, g)
+    if isinstance(primitive, Handmade):
         if record:
             raise TypeError(f"{primitive.name} was made by hand, and its _backward cannot be recorded; leave out create_graph=True")
-        yield from primitive.pull(node, g)
+        yield from primitive.contributions(node, g)
         return
+    constant: Any = type(node)  # a Value: what `record` makes
     out = node if record else node._data
     if type(out) is float and primitive.elementwise:
         g, out, *args = map(np.float64, (g, out, *args))  # for 1/0.0 and the like NumPy has an answer
@@ -188,7 +156,7 @@ def contributions(node: Value, g: Any, *, record: bool = False, oldest: float = 
             contribution = contribution.view()  # data that the rule passed on, and that nobody may add to in place
         contribution = fit(contribution, operand, primitive)
         if record and not hasattr(contribution, "_data"):  # a derivative that depends on nothing recorded
-            contribution = type(node)(contribution, requires_grad=False)
+            contribution = constant(contribution, requires_grad=False)
         if watch:
             check_finite(contribution, f"backward of {primitive.name} at {location(node)}, the gradient of {describe(operand)}")
         yield operand, contribution
@@ -206,24 +174,24 @@ def check_finite(data: Any, where: str) -> None:
 
 
 def backprop(
-    root: Value,
+    root: Node,
     seed: Any,
     *,
-    inputs: Iterable[Value] | None = None,
+    inputs: Iterable[Node] | None = None,
     create_graph: bool = False,
     retain_graph: bool = True,
-) -> dict[Value, Any]:
+) -> dict[Node, Any]:
     """Push the seed back from the root; return the gradient of every leaf that it reaches.
 
     The pass gathers each node's cotangent in the node's own `_grad`.  A leaf's, which adds up over
     passes, is lent for that and given back at the end, also when the pass fails.
 
     Args:
-        root: the Value to differentiate.
-        seed: its cotangent, in its shape and dtype; a Value with `create_graph`.
+        root: the Node to differentiate.
+        seed: its cotangent, in its shape and dtype; a Node with `create_graph`.
         inputs: differentiate with respect to these leaves only.  Nothing older than the oldest of
             them depends on any, so the pass does not go there.
-        create_graph: record the pass; the gradients are then Values.
+        create_graph: record the pass; the gradients are then Nodes.
         retain_graph: keep the graph, and in each interior node its gradient, to be read, drawn and
             explained; False frees each node as soon as it has passed its cotangent on.
     """
@@ -232,7 +200,7 @@ def backprop(
         return {}
     mark = object()  # in place of a gradient: this pass comes here, and nothing has arrived yet
     order, leaves, older = _route(root, mark, oldest)
-    found: dict[Value, Any] = {}
+    found: dict[Node, Any] = {}
     try:
         root._grad = seed
         _push(order, mark, oldest if older else -1, create_graph, retain_graph)
@@ -244,14 +212,14 @@ def backprop(
     return found
 
 
-def _route(root: Value, mark: object, oldest: float) -> tuple[list[Value], dict[Value, Any], bool]:
+def _route(root: Node, mark: object, oldest: float) -> tuple[list[Node], dict[Node, Any], bool]:
     """Mark every node between the root and the leaves.
 
     Returns the interior nodes, oldest first; the leaves with the gradients that they held; and
     whether a node older than `oldest` was met, and passed over.
     """
-    order: list[Value] = []
-    leaves: dict[Value, Any] = {}
+    order: list[Node] = []
+    leaves: dict[Node, Any] = {}
     older = False
     if root._primitive is None:
         leaves[root] = root._grad
@@ -274,10 +242,10 @@ def _route(root: Value, mark: object, oldest: float) -> tuple[list[Value], dict[
     return order, leaves, older
 
 
-def _push(order: list[Value], mark: object, oldest: float, create_graph: bool, retain_graph: bool) -> None:
+def _push(order: list[Node], mark: object, oldest: float, create_graph: bool, retain_graph: bool) -> None:
     """Let each node, youngest first, pass its cotangent on to its operands."""
     plain = not modes.active and not create_graph and oldest < 0
-    ours: set[Value] = set()  # nodes whose gradient so far is an array that this pass made and nobody else holds
+    ours: set[Node] = set()  # nodes whose gradient so far is an array that this pass made and nobody else holds
     while order:
         node = order.pop()
         g, primitive, x = node._grad, node._primitive, node._x
@@ -315,7 +283,7 @@ def _push(order: list[Value], mark: object, oldest: float, create_graph: bool, r
             node._grad = g._data  # a recorded gradient here would refer back to its own node
 
 
-def _push_scalar(node: Value, g: float, mark: object) -> bool:
+def _push_scalar(node: Node, g: float, mark: object) -> bool:
     """One node's step of `_push` where everything is a Python float; False leaves it to the general way.
 
     The same as `contributions`, written out for one and for two operands: scalar graphs live on this.

@@ -18,32 +18,17 @@ from typing import Any
 
 import numpy as np
 
-from .backprop import backprop, describe, reachable
+from .backprop import backprop
 from .modes import enable_grad, is_grad_enabled
+from .node import describe, reachable
 from .primitives.arithmetic import positive
+from .trees import tree_leaves, tree_map
 from .value import Value
 
 Argnums = int | Sequence[int]
 
 
-# ── arguments: numbers, arrays and Values in lists, tuples and dicts ──────────
-
-
-def _map(function: Callable[..., Any], tree: Any, *others: Any) -> Any:
-    """function on every leaf of a structure (and of others of the same shape)."""
-    if isinstance(tree, dict):
-        return {key: _map(function, tree[key], *(other[key] for other in others)) for key in tree}
-    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
-        return type(tree)(*(_map(function, *items) for items in zip(tree, *others, strict=True)))
-    if isinstance(tree, (list, tuple)):
-        return type(tree)(_map(function, *items) for items in zip(tree, *others, strict=True))
-    return function(tree, *others)
-
-
-def _leaves(tree: Any) -> list[Any]:
-    found: list[Any] = []
-    _map(found.append, tree)
-    return found
+# ── arguments ─────────────────────────────────────────────────────────────────
 
 
 class _Inputs:
@@ -62,7 +47,7 @@ class _Inputs:
         self.places = [int(n) % len(args) for n in chosen]
         self.ties: list[tuple[Value, Value]] = []
         self.leaves: list[Value] = []
-        self.trees = [_map(self._leaf, args[n]) for n in self.places]
+        self.trees = [tree_map(self._leaf, args[n]) for n in self.places]
         self.args = list(args)
         for n, tree in zip(self.places, self.trees, strict=True):
             self.args[n] = tree
@@ -85,7 +70,7 @@ class _Inputs:
     def like(self, results: Any) -> Any:
         """One result per leaf, in the structure of the arguments."""
         results = iter(results)
-        trees = [_map(lambda _: next(results), tree) for tree in self.trees]
+        trees = [tree_map(lambda _: next(results), tree) for tree in self.trees]
         return trees[0] if self.single else tuple(trees)
 
 
@@ -137,7 +122,7 @@ def _tangents(primals: Any, tangents: Any, name: str) -> list[Any]:
         raise TypeError(f"{name}: {len(primals)} primals but {len(tangents)} tangents")
     pairs: list[tuple[Any, Any]] = []
     try:
-        _map(lambda *pair: pairs.append(pair), tuple(primals), tuple(tangents))
+        tree_map(lambda *pair: pairs.append(pair), tuple(primals), tuple(tangents))
     except (KeyError, TypeError, ValueError) as error:
         raise TypeError(f"{name}: the tangents are not in the structure of the primals ({error!r})") from error
     for primal, tangent in pairs:
@@ -231,7 +216,7 @@ def jacobian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
     def differentiated(*args: Any, **kwargs: Any) -> Any:
         inputs = _Inputs(args, argnums, "jacobian")
         output = _recorded(f)(*inputs.args, **kwargs)
-        matrices = _map(lambda part: _matrices(_number(part, "jacobian"), inputs), output)
+        matrices = tree_map(lambda part: _matrices(_number(part, "jacobian"), inputs), output)
         inputs.tie()
         return matrices
 
@@ -313,7 +298,7 @@ def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     slopes, argnums = _tangents(primals, tangents, "hvp"), tuple(range(len(primals)))
 
     def slope(*args: Any) -> Any:
-        gradients = _leaves(grad(f, argnums)(*args))
+        gradients = tree_leaves(grad(f, argnums)(*args))
         total: Any = 0.0
         for gradient, tangent in zip(gradients, slopes, strict=True):
             total = total + np.sum(gradient * tangent)

@@ -16,12 +16,12 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
-from types import CodeType
 from typing import Any
 
 import numpy as np
 
 from . import backprop, modes
+from .node import Node, describe, location, operands
 from .primitives import (
     DISPATCH,
     PLAIN,
@@ -166,7 +166,7 @@ def _method(function: Callable[..., Any]) -> Callable[..., Value]:
     return method
 
 
-class Value:
+class Value(Node):
     """A scalar or an array, the operation that made it, and its gradient.
 
     Args:
@@ -179,32 +179,7 @@ class Value:
         requires_grad: whether gradients flow to it.
     """
 
-    # fmt: off
-    __slots__ = (  # noqa: RUF023
-        "_data",          # float | np.floating | np.ndarray
-        "_grad",          # None before a pass; then in the shape of the data
-        "_primitive",     # None for a leaf
-        "_x", "_y",       # the operands: see `backprop.operands`
-        "_params",        # the primitive's parameters or None; for a leaf the checksum of an array handed out
-        "_id",            # the time of creation; for a leaf, of its last change
-        "requires_grad",
-        "label",
-        "_code", "_lasti",  # the instruction that created the node
-        "__weakref__",
-    )
-    # fmt: on
-
-    _data: Any
-    _grad: Any
-    _primitive: Any
-    _x: Any
-    _y: Any
-    _params: Any
-    _id: int
-    _code: CodeType | None
-    _lasti: int
-    label: str
-    requires_grad: bool
+    __slots__ = ()
 
     def __init__(
         self, data: Any, _children: Sequence[Value] = (), _op: str = "", label: str = "", *, requires_grad: bool = True, dtype: Any = None
@@ -221,7 +196,7 @@ class Value:
         self._id = _next_id()
         if _children:
             self._x = tuple(child if isinstance(child, Value) else Value(child, requires_grad=False) for child in _children)
-            self._primitive = _Handmade(_op or "?")
+            self._primitive = backprop.Handmade(_op or "?")
 
     # ── what it holds ─────────────────────────────────────────────────────────
 
@@ -273,7 +248,7 @@ class Value:
             self._grad = new
             return
         if np.shape(new) not in ((), np.shape(self._data)):
-            raise ValueError(f"the gradient of {backprop.describe(self)} has its shape, not {np.shape(new)}")
+            raise ValueError(f"the gradient of {describe(self)} has its shape, not {np.shape(new)}")
         if type(self._data) is np.ndarray:
             self._grad = np.array(np.broadcast_to(new, self._data.shape), self._data.dtype)
         else:
@@ -322,7 +297,7 @@ class Value:
     @property
     def operands(self) -> tuple[Value | float, ...]:
         """What it was computed from, in order, once per use; numbers of the formula as Python floats."""
-        return backprop.operands(self)
+        return operands(self)
 
     @property
     def _prev(self) -> tuple[Value, ...]:
@@ -335,7 +310,7 @@ class Value:
     def item(self) -> float:
         """The data of a single element as a Python float."""
         if self.size != 1:
-            raise ValueError(f"item() needs a single element; {backprop.describe(self)} has {self.size}; use .data")
+            raise ValueError(f"item() needs a single element; {describe(self)} has {self.size}; use .data")
         return float(self._data) if not self.ndim else float(self._data.item())
 
     def numpy(self) -> Any:
@@ -368,14 +343,10 @@ class Value:
         """
         if gradient is None:
             if type(self._data) is np.ndarray:
-                raise ValueError(
-                    f"backward() starts from a scalar, not {backprop.describe(self)}; write .sum().backward(), or pass gradient="
-                )
+                raise ValueError(f"backward() starts from a scalar, not {describe(self)}; write .sum().backward(), or pass gradient=")
             gradient = 1.0
         if not self.requires_grad:
-            raise ValueError(
-                f"nothing that {backprop.describe(self)} depends on requires a gradient (was it made inside no_grad, or detached?)"
-            )
+            raise ValueError(f"nothing that {describe(self)} depends on requires a gradient (was it made inside no_grad, or detached?)")
         seed = gradient._data if isinstance(gradient, Value) else gradient
         if type(seed) is not float or type(self._data) is not float:
             seed = self._seed(seed)
@@ -387,7 +358,7 @@ class Value:
     def _seed(self, seed: Any) -> Any:
         """A cotangent given by the user, in the shape and dtype of the data."""
         if np.shape(seed) != self.shape:
-            raise ValueError(f"backward() of {backprop.describe(self)} needs a gradient of that shape, not {np.shape(seed)}")
+            raise ValueError(f"backward() of {describe(self)} needs a gradient of that shape, not {np.shape(seed)}")
         return np.array(seed, self.dtype) if self.shape else type(self._data)(seed)
 
     @property
@@ -404,9 +375,9 @@ class Value:
 
     @_backward.setter
     def _backward(self, closure: Callable[[], None]) -> None:
-        if not isinstance(self._primitive, _Handmade):
+        if not isinstance(self._primitive, backprop.Handmade):
             raise AttributeError("only a node made by hand, Value(data, _children, _op), takes a _backward of its own")
-        self._primitive.closure = closure
+        self._primitive.backward_closure = closure
 
     def zero_grad(self) -> None:
         """Forget the gradient."""
@@ -419,9 +390,7 @@ class Value:
     def requires_grad_(self, requires_grad: bool = True) -> Value:
         """Set whether gradients flow to this leaf, and return it."""
         if not self.is_leaf:
-            raise ValueError(
-                f"only a leaf can change requires_grad, and {self._primitive.name} made {backprop.describe(self)}; use detach()"
-            )
+            raise ValueError(f"only a leaf can change requires_grad, and {self._primitive.name} made {describe(self)}; use detach()")
         self.requires_grad = requires_grad
         return self
 
@@ -457,12 +426,10 @@ class Value:
         raise TypeError(_no_rule(f"{module}.{function.__name__}"))
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
-        raise TypeError(
-            f"{backprop.describe(self)} would leave the graph here; write np.stack([...]) to join Values, .data for the plain array"
-        )
+        raise TypeError(f"{describe(self)} would leave the graph here; write np.stack([...]) to join Values, .data for the plain array")
 
     def __float__(self) -> float:
-        raise TypeError(f"float() of {backprop.describe(self)} would leave the graph here; write .item() for the plain number")
+        raise TypeError(f"float() of {describe(self)} would leave the graph here; write .item() for the plain number")
 
     __int__ = __index__ = __complex__ = __float__  # type: ignore[assignment]
 
@@ -493,12 +460,12 @@ class Value:
 
     def __len__(self) -> int:
         if not self.ndim:
-            raise TypeError(f"len() of {backprop.describe(self)}")
+            raise TypeError(f"len() of {describe(self)}")
         return self.shape[0]
 
     def __iter__(self) -> Iterator[Value]:
         if not self.ndim:
-            raise TypeError(f"cannot iterate over {backprop.describe(self)}")
+            raise TypeError(f"cannot iterate over {describe(self)}")
         return (self[i] for i in range(len(self)))
 
     def __getitem__(self, index: Any) -> Value:
@@ -506,7 +473,7 @@ class Value:
 
     def __setitem__(self, index: Any, new: Any) -> None:
         raise TypeError(
-            f"{backprop.describe(self)} cannot be written in place, the graph would lose its old numbers; "
+            f"{describe(self)} cannot be written in place, the graph would lose its old numbers; "
             "make a new one: np.where(mask, new, value), or leaf.data[index] = ... before the forward pass"
         )
 
@@ -519,7 +486,7 @@ class Value:
 
     def __reduce__(self) -> Any:
         if not self.is_leaf:
-            raise TypeError(f"only leaves can be copied or pickled, and {self._primitive.name} made {backprop.describe(self)}; detach() it")
+            raise TypeError(f"only leaves can be copied or pickled, and {self._primitive.name} made {describe(self)}; detach() it")
         return (_rebuild, (type(self), self._data, self.label, self.requires_grad))
 
     # ── operators and methods ─────────────────────────────────────────────────
@@ -604,7 +571,7 @@ def record(primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) ->
         else:
             result = primitive.forward(*data, **params) if params else primitive.forward(*data)
     except (ValueError, IndexError, TypeError) as error:
-        operands = " and ".join(map(backprop.describe, inputs))
+        operands = " and ".join(map(describe, inputs))
         raise type(error)(f"{primitive.name} of {operands}: {error}") from error
     if type(result) is not np.ndarray or not result.ndim:
         result = _settle(result)
@@ -635,8 +602,8 @@ def record(primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) ->
             if len(inputs) == 2:
                 node._y = inputs[1]
     if modes.active and modes.is_anomaly_enabled():
-        made_from = ", ".join(map(backprop.describe, inputs))
-        backprop.check_finite(result, f"forward of {primitive.name} at {backprop.location(node)}, from {made_from}")
+        made_from = ", ".join(map(describe, inputs))
+        backprop.check_finite(result, f"forward of {primitive.name} at {location(node)}, from {made_from}")
     return node
 
 
@@ -671,7 +638,7 @@ def _own(data: Any, dtype: Any) -> Any:
     if type(data) is float and dtype is None:
         return data
     if isinstance(data, Value):
-        raise TypeError(f"{backprop.describe(data)} is a Value already; use it, or .data for its numbers")
+        raise TypeError(f"{describe(data)} is a Value already; use it, or .data for its numbers")
     if isinstance(data, (list, tuple)) and any(isinstance(item, Value) for item in data):
         raise TypeError("a list of Values would leave the graph here; join them with np.stack([...])")
     array = np.array(data, dtype)
@@ -726,7 +693,7 @@ def _plain_index(index: Any) -> Any:
     if isinstance(index, tuple):
         return tuple(map(_plain_index, index))
     if isinstance(index, Value):
-        raise TypeError(f"{backprop.describe(index)} cannot be an index, its numbers are real; use an integer array")
+        raise TypeError(f"{describe(index)} cannot be an index, its numbers are real; use an integer array")
     if isinstance(index, (list, np.ndarray)):
         return np.array(index, dtype=int if type(index) is list and not index else None)  # a copy: the graph keeps it
     return index
@@ -749,27 +716,3 @@ def _no_rule(name: str) -> str:
 def stop_gradient(value: Any) -> Any:
     """The same numbers as a constant: gradients do not flow past it.  Plain data passes through."""
     return value.detach() if isinstance(value, Value) else value
-
-
-class _Handmade(Primitive):
-    """The operation of a node made by hand: its `_backward` closure stands in for the vjps."""
-
-    closure: Callable[[], None] | None = None
-
-    def __init__(self, op: str):
-        super().__init__(op, lambda *args: None, ())
-
-    def pull(self, node: Value, g: Any) -> Iterator[tuple[Value, Any]]:  # type: ignore[override]
-        if self.closure is None:
-            raise TypeError(f"the node {self.name!r} was made by hand and has no derivative; assign its _backward")
-        node._grad = g
-        inputs = {o: o._grad for o in backprop.operands(node) if isinstance(o, Value)}
-        for operand in inputs:
-            operand._grad = None
-        try:
-            self.closure()
-            added = {operand: operand._grad for operand in inputs}
-        finally:
-            for operand, before in inputs.items():
-                operand._grad = before
-        yield from ((o, grad) for o, grad in added.items() if grad is not None and o.requires_grad)

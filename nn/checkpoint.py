@@ -12,12 +12,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
+
+from engine.files import replacing
 
 from ._extras import require
 
@@ -42,7 +41,7 @@ def save(path: str | os.PathLike[str], **parts: Any) -> None:
     tensors: dict[str, np.ndarray[Any, Any]] = {}
     tree = {name: _encode(_state(part), name, tensors) for name, part in parts.items()}
     content = require("safetensors.numpy", "nn").save(tensors, {"chainrule": json.dumps(tree)})
-    with _replacing(Path(path)) as file:
+    with replacing(path) as file:
         file.write(content)
 
 
@@ -124,26 +123,3 @@ def _decode(tree: Any, tensors: dict[str, np.ndarray[Any, Any]]) -> Any:
             return tensors[tree[TENSOR]][()]  # a 0-d array is a NumPy scalar again
         return {key: _decode(entry, tensors) for key, entry in tree.items()}
     return [_decode(entry, tensors) for entry in tree] if isinstance(tree, list) else tree
-
-
-# ── files ─────────────────────────────────────────────────────────────────────
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file beside `path` that takes its place when it is complete and on the disk; else it is removed."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with beside.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
-    if os.name == "posix":  # the new name is on the disk when its folder is
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)

@@ -22,6 +22,7 @@ from typing import Any, Self
 import numpy as np
 
 from engine import Parameter, Value
+from engine.trees import tree_paths
 
 __all__ = ["Module", "Sequential"]
 
@@ -52,8 +53,9 @@ class Module:
 
     def _members(self) -> Iterator[tuple[str, Parameter | Module]]:
         """The Parameters and Modules in its attributes, under their names, in the order of assignment."""
-        for name, thing in vars(self).items():
-            yield from _inside(name, thing)
+        for path, thing in tree_paths(vars(self)):
+            if isinstance(thing, (Parameter, Module)):
+                yield ".".join(map(str, path)), thing
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """Its Modules, one level deep: ("hidden.0", Linear(...))."""
@@ -204,17 +206,6 @@ class Module:
 
     def __repr__(self) -> str:
         return "\n".join(_tree(self, "", " parameters"))
-
-
-def _inside(name: str, thing: Any) -> Iterator[tuple[str, Parameter | Module]]:
-    if isinstance(thing, (Parameter, Module)):
-        yield name, thing
-    elif isinstance(thing, (list, tuple)):
-        for i, item in enumerate(thing):
-            yield from _inside(f"{name}.{i}", item)
-    elif isinstance(thing, dict):
-        for key, item in thing.items():
-            yield from _inside(f"{name}.{key}", item)
 
 
 def _join(prefix: str, name: str) -> str:

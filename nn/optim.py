@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from engine import Value
-from engine.backprop import describe
+from engine.node import describe
 
 __all__ = [
     "SGD",

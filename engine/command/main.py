@@ -225,7 +225,8 @@ def _sign(data: bytes, suffix: str) -> bytes:
 
 def write(result: Value, path: Path) -> None:
     """The graph as a picture or as data, by the file's ending."""
-    from ..show.drawing import draw, write_atomically
+    from ..files import write_atomically
+    from ..show.drawing import draw
     from ..show.formats import to_json
 
     suffix = path.suffix.lower()

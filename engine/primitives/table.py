@@ -61,11 +61,9 @@ class Primitive:
         cases: shapes and parameters that exercise the rule; elementwise primitives need none.
         add_back: for a unary primitive whose vjp is mostly zeros, the same added to an array in place,
             add_back(total, g, out, x, **params); reading n parts of x then costs n parts, not n wholes.
-        pull: None, or for a node made by hand what runs in place of its vjps.
         built_in: whether the table came with it; those vjps never return an operand's array itself.
     """
 
-    pull: Callable[..., Any] | None = None
     built_in = False
 
     def __init__(

@@ -16,7 +16,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import calculus
-from ..backprop import backprop, describe, location, operands, reachable
+from ..backprop import backprop
+from ..node import describe, location, operands, reachable
+from ..trees import tree_leaves, tree_map, tree_paths
 from ..value import Value
 
 Array = np.ndarray[Any, Any]
@@ -43,7 +45,7 @@ class Subject:
     def __init__(self, f: Callable[..., Any], args: Sequence[Any], argnums: Any = None, names: Sequence[str] | None = None):
         self.f, self.args = f, args
         if argnums is None:
-            self.chosen = [n for n, arg in enumerate(args) if any(map(self.is_number, calculus._leaves(arg)))]
+            self.chosen = [n for n, arg in enumerate(args) if any(map(self.is_number, tree_leaves(arg)))]
         else:
             self.chosen = [int(n) % len(args) for n in ([argnums] if isinstance(argnums, (int, np.integer)) else argnums)]
         given = list(names) if names is not None else parameters(f, args)
@@ -71,7 +73,7 @@ class Subject:
         objects = iter(leaves)
         args = list(self.args)
         for n in self.chosen:
-            args[n] = calculus._map(lambda leaf: next(objects) if self.is_number(leaf) else leaf, self.args[n])
+            args[n] = tree_map(lambda leaf: next(objects) if self.is_number(leaf) else leaf, self.args[n])
         return args
 
     def call(self, leaves: Sequence[Any]) -> list[tuple[str, Any]]:
@@ -205,7 +207,7 @@ class ByHand(Subject):
         if callable(result):
             result = result(*self.fill(self.wrapped(self.leaves)))
         alone = len(self.leaves) == 1 and not isinstance(result, (tuple, dict))
-        parts = [result] if alone else calculus._leaves(result)
+        parts = [result] if alone else tree_leaves(result)
         if len(parts) != len(self.leaves):
             raise ValueError(f"check: grad gave {len(parts)} array(s) for {len(self.leaves)} inputs ({', '.join(self.names)})")
         rows, count = [], cotangents.shape[1]
@@ -290,7 +292,7 @@ def subject(f: Callable[..., Any], args: Sequence[Any], grad: Any, argnums: Any,
         return ByHand(f, args, argnums, names, grad)
     for library, name, kind in (("torch", "Tensor", Torch), ("jax", "Array", Jax)):
         found = sys.modules.get(library)
-        if found is not None and any(isinstance(leaf, getattr(found, name)) for arg in args for leaf in calculus._leaves(arg)):
+        if found is not None and any(isinstance(leaf, getattr(found, name)) for arg in args for leaf in tree_leaves(arg)):
             return kind(f, args, argnums, names)
     return Ours(f, args, argnums, names)
 
@@ -328,16 +330,9 @@ def row(parts: Sequence[Any]) -> Array:
     return np.concatenate([np.ravel(part) for part in parts]) if parts else np.zeros(0)
 
 
-def paths(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Every leaf of a structure with the index expression that leads to it, in the order of `calculus._leaves`."""
-    if isinstance(tree, dict):
-        for key, item in tree.items():
-            yield from paths(item, f"{path}[{key!r}]")
-    elif isinstance(tree, (list, tuple)):
-        for i, item in enumerate(tree):
-            yield from paths(item, f"{path}[{i}]")
-    else:
-        yield path, tree
+def paths(tree: Any) -> list[tuple[str, Any]]:
+    """Every leaf of a structure with the index expression that leads to it."""
+    return [("".join(f"[{key!r}]" for key in keys), leaf) for keys, leaf in tree_paths(tree)]
 
 
 def subscript(index: Sequence[Any]) -> str:

@@ -33,12 +33,13 @@ from unicodedata import category
 import graphviz  # type: ignore[import-untyped]
 import numpy as np
 
+from ..files import write_atomically
 from ..value import Value
 from . import formats
 from .formats import is_number, number, parameters, shape_of, summary
-from .graph import Graph, Node
+from .graph import Graph, GraphNode
 
-__all__ = ["Picture", "draw", "draw_dot", "make_dot", "save", "write_atomically"]
+__all__ = ["Picture", "draw", "draw_dot", "make_dot", "save"]
 
 # Every fill is opaque and its text has a contrast of its own, and lines are of a middle grey: the picture
 # reads on a white page and on a dark one.
@@ -191,22 +192,6 @@ def _lent_fonts(needed: bool) -> dict[str, str]:
         file.write(f'<fontconfig><dir>{html.escape(str(fonts))}</dir><match target="pattern">{chosen}</match></fontconfig>')
     atexit.register(os.unlink, file.name)
     return {"FONTCONFIG_FILE": file.name}
-
-
-def write_atomically(path: str | os.PathLike[str], data: str | bytes) -> None:
-    """Write a file so that it appears whole or not at all, also when the process is stopped half-way."""
-    path = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data.encode(errors="replace") if isinstance(data, str) else data)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
 
 
 # ── what people call ──────────────────────────────────────────────────────────
@@ -397,7 +382,7 @@ class _Scene:
                 steps[key] = _Step(key, "more", "⋯", [], [], [node.index], self.frame.get(node.index, ""))
         return list(steps.values())
 
-    def _enter(self, node: Node, fold: str, steps: dict[str, _Step], shown: set[int]) -> None:
+    def _enter(self, node: GraphNode, fold: str, steps: dict[str, _Step], shown: set[int]) -> None:
         """Add a folded node to its fold's step: one arrow from each value outside, one link to each result."""
         if fold not in steps:
             members = [self.graph.nodes[i] for i in self.folds[fold]]
@@ -414,12 +399,12 @@ class _Scene:
                 step.arrows.append((edge.source, None))
 
 
-def _goes_on(node: Node) -> bool:
+def _goes_on(node: GraphNode) -> bool:
     """Whether it was computed from values that are beyond the depth."""
     return node.value is not None and not node.value.is_leaf and not node.edges
 
 
-def _contents(members: list[Node]) -> list[str]:
+def _contents(members: list[GraphNode]) -> list[str]:
     """What a fold hides, in words."""
     operations = sum(bool(node.edges) for node in members)
     numbers = sum(int(np.size(node.data)) for node in members if node.role == "parameter")
@@ -550,12 +535,12 @@ def _font(text: str, color: str = INK, size: int = 11, bold: bool = False) -> st
     return f'<FONT COLOR="{color}" POINT-SIZE="{size}">{marked}</FONT>'
 
 
-def _role(node: Node) -> str:
+def _role(node: GraphNode) -> str:
     """The role that its colour tells; what lies at the depth is a result like any other."""
     return "interior" if _goes_on(node) and node.role == "input" else node.role
 
 
-def _box(node: Node, size: float | None, largest: float) -> dict[str, str]:
+def _box(node: GraphNode, size: float | None, largest: float) -> dict[str, str]:
     role = _role(node)
     rows = []
     if is_number(node):
@@ -578,7 +563,7 @@ def _row(word: str, data: Any, fill: str) -> str:
     return f'<TD ALIGN="LEFT">{_font(word, MUTED, 9)}</TD><TD ALIGN="RIGHT"{background}>{_lines(data)}</TD>'
 
 
-def _reference(node: Node) -> dict[str, str]:
+def _reference(node: GraphNode) -> dict[str, str]:
     """A value whose box stands in another row."""
     role = _role(node)
     return {
@@ -669,7 +654,7 @@ def _legend(scene: _Scene, largest: float, wrapped: bool) -> str:
     )
 
 
-def _tooltip(node: Node) -> str:
+def _tooltip(node: GraphNode) -> str:
     parts = [node.name, f"= {node.data!r}" if not np.ndim(node.data) else f"= {shape_of(node.data)} {summary(node.data)}"]
     if node.grad is not None and not np.ndim(node.grad):
         parts.append(f"grad {node.grad!r}")

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from ..backprop import contributions
+from ..backprop import Handmade, contributions
 from ..primitives import TABLE
-from ..value import Value, _Handmade
+from ..value import Value
 from .formats import shape_of, summary
-from .graph import Graph, Node
+from .graph import Graph, GraphNode
 
 __all__ = ["Explanation", "derivative", "explain", "figure", "numbers", "operation"]
 
@@ -77,18 +77,18 @@ def numbers(data: Any) -> str:
     return "[" + ", ".join(numbers(row) if np.size(row) > SMALL else figure(row) for row in data) + "]"
 
 
-def operation(graph: Graph, node: Node) -> str:
+def operation(graph: Graph, node: GraphNode) -> str:
     """What a node computes from its operands' names: "v3 + b", "sum(v3, axis=0)"; of a leaf its role."""
     if not node.op:
         return node.role
     return _spell(node, [_operand(graph.nodes[edge.source]) for edge in node.edges])[0]
 
 
-def _operand(node: Node) -> tuple[str, int]:
+def _operand(node: GraphNode) -> tuple[str, int]:
     return node.name, SIGN if node.role == "constant" and node.name.startswith("-") else ATOM
 
 
-def _spell(node: Node, operands: list[tuple[str, int]]) -> tuple[str, int]:
+def _spell(node: GraphNode, operands: list[tuple[str, int]]) -> tuple[str, int]:
     """An operation on operands given as text, and how tightly the result binds."""
     texts = [text for text, _ in operands]
     if node.op in BINDING and len(operands) <= 2:
@@ -126,7 +126,7 @@ def _index(index: Any) -> str:
 # ── the local derivative, as a formula and in numbers ─────────────────────────
 
 
-def derivative(graph: Graph, node: Node, argnum: int) -> tuple[str, Any]:
+def derivative(graph: Graph, node: GraphNode, argnum: int) -> tuple[str, Any]:
     """∂node/∂operand as a formula of the names and in numbers, from the primitive's rule with g = 1.
 
     Of an elementwise primitive on arrays it is the derivative of each element.  The formula is "" where it is
@@ -158,7 +158,7 @@ def derivative(graph: Graph, node: Node, argnum: int) -> tuple[str, Any]:
     return texts[trace.outputs[0]][0], local._data
 
 
-def _simplify(node: Node, operands: list[tuple[str, int]]) -> tuple[str, int]:
+def _simplify(node: GraphNode, operands: list[tuple[str, int]]) -> tuple[str, int]:
     """Spell an operation without factors and exponents of 1, and of `where` only the branch that was taken."""
     texts = [text for text, _ in operands]
     match node.primitive:
@@ -208,7 +208,7 @@ class _Story:
         """Whether the pass began at the root itself."""
         return self.root.grad is not None and bool(np.all(self.root.grad == 1))
 
-    def gradient(self, node: Node) -> str:
+    def gradient(self, node: GraphNode) -> str:
         """The gradient of a node, and how it came together."""
         name = f"∂{self.root.name}/∂{node.name}" if self.starts else f"{node.name}.grad"
         parts = self.received.get(node.index, [])
@@ -223,11 +223,11 @@ class _Story:
             told += f"; {node.name}.grad = {figure(node.grad)}, together with earlier passes and other uses"
         return told
 
-    def step(self, number: int, node: Node) -> None:
+    def step(self, number: int, node: GraphNode) -> None:
         """One operation: what it computed, the gradient that reached it, and what it passes on."""
         value = node.value
         assert value is not None
-        if isinstance(value._primitive, _Handmade):
+        if isinstance(value._primitive, Handmade):
             self.lines += [
                 "",
                 f"{number}. {node.name} = {figure(node.data)} was made by hand ({node.op}); its own _backward passes the gradient on.",
@@ -247,7 +247,7 @@ class _Story:
                 self.lines.append(f"   {self.edge(node, argnum)}")
         self.kinks(node)
 
-    def edge(self, node: Node, argnum: int) -> str:
+    def edge(self, node: GraphNode, argnum: int) -> str:
         """One use of an operand: its local derivative, and the contribution."""
         edge = node.edges[argnum]
         source = self.graph.nodes[edge.source]
@@ -266,7 +266,7 @@ class _Story:
             told += f", summed over the copies that broadcasting made of it, from shape {np.shape(source.data)} to {np.shape(node.data)}"
         return told
 
-    def kinks(self, node: Node) -> None:
+    def kinks(self, node: GraphNode) -> None:
         """Say where the derivative is a convention."""
         value = node.value
         assert value is not None

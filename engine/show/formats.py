@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from .graph import Graph, Node
+from .graph import Graph, GraphNode
 
 __all__ = ["number", "summary", "to_json", "to_mermaid", "to_text"]
 
@@ -201,7 +201,7 @@ def to_text(outputs: Any, names: Mapping[str, Any] | None = None) -> str:
     return "".join("  ".join(map(str.ljust, row, widths)).rstrip() + "\n" for row in rows)
 
 
-def _row(node: Node, graph: Graph) -> tuple[str, ...]:
+def _row(node: GraphNode, graph: Graph) -> tuple[str, ...]:
     name = " ".join(filter(None, (node.name, shape_of(node.data))))
     made = f"{name} = {_call(node, graph)}" if node.primitive else name
     grad = f"grad {summary(node.grad)}" if node.value is not None and node.value.requires_grad else ""
@@ -210,12 +210,12 @@ def _row(node: Node, graph: Graph) -> tuple[str, ...]:
     return made, f"= {summary(node.data)}", grad, role, ", ".join(slopes)
 
 
-def is_number(node: Node) -> bool:
+def is_number(node: GraphNode) -> bool:
     """Whether it is a bare number of the formula, which needs no line and no box of its own."""
     return node.role == "constant" and not node.labelled and not np.ndim(node.data)
 
 
-def _call(node: Node, graph: Graph) -> str:
+def _call(node: GraphNode, graph: Graph) -> str:
     """The operation as it would be written: x1 * w1, sum(x, axis=0), x[0]."""
     inputs = [graph.nodes[edge.source].name for edge in node.edges]
     if node.primitive == "getitem":
@@ -225,7 +225,7 @@ def _call(node: Node, graph: Graph) -> str:
     return f"{node.primitive}({', '.join([*inputs, *parameters(node)])})"
 
 
-def parameters(node: Node) -> list[str]:
+def parameters(node: GraphNode) -> list[str]:
     """The parameters of a node's operation in words: ["axis=0", "keepdims=True"]; large arrays by their shape."""
     return [f"{key}={_parameter(value)}" for key, value in node.params.items() if value is not None]
 

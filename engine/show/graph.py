@@ -12,14 +12,16 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..backprop import MutationError, age, contributions, operands, reachable
+from ..backprop import Handmade, MutationError, contributions
+from ..node import age, operands, reachable
+from ..trees import tree_paths
 from ..value import Parameter, Value
 
 Role = Literal["input", "parameter", "constant", "interior", "output"]
 
 
 @dataclass(slots=True)
-class Edge:
+class GraphEdge:
     """One use of an operand."""
 
     source: int  # the index of the operand's node
@@ -28,7 +30,7 @@ class Edge:
 
 
 @dataclass(slots=True)
-class Node:
+class GraphNode:
     """One value of the graph."""
 
     index: int
@@ -40,7 +42,7 @@ class Node:
     params: dict[str, Any]
     data: Any
     grad: Any  # None before a pass ("—")
-    edges: tuple[Edge, ...] = ()
+    edges: tuple[GraphEdge, ...] = ()
     value: Value | None = field(default=None, repr=False)  # None for a number of the formula
 
 
@@ -80,7 +82,7 @@ class Graph:
         if depth is not None:
             near = _within(roots, depth)
             values = [value for value in values if value in near]
-        self.nodes: list[Node] = []
+        self.nodes: list[GraphNode] = []
         places: dict[Value, int] = {}
         inside, tops = set(values), set(roots)
         for value in values:
@@ -88,9 +90,9 @@ class Graph:
             whole = value not in as_given and all(type(o) is float or o in inside for o in operands(value))
             for operand, (local, added) in zip(operands(value), _along_edges(value), strict=True) if whole else ():
                 if type(operand) is float:
-                    edges.append(Edge(self._add(f"{operand:g}", False, "constant", operand, None), local, added))
+                    edges.append(GraphEdge(self._add(f"{operand:g}", False, "constant", operand, None), local, added))
                 else:
-                    edges.append(Edge(places[operand], local, added))
+                    edges.append(GraphEdge(places[operand], local, added))
             label = value.label or given.get(value, "")
             role: Role = (
                 "output"
@@ -115,7 +117,7 @@ class Graph:
         self.outputs = [places[root] for root in roots]
 
     def _add(self, name: str, labelled: bool, role: Role, data: Any, value: Value | None) -> int:
-        self.nodes.append(Node(len(self.nodes), name, labelled, role, "", "", {}, data, None, (), value))
+        self.nodes.append(GraphNode(len(self.nodes), name, labelled, role, "", "", {}, data, None, (), value))
         return len(self.nodes) - 1
 
 
@@ -140,21 +142,18 @@ def _within(roots: Iterable[Value], depth: int) -> set[Value]:
 
 
 def _name_of(names: Mapping[str, Any]) -> Iterable[tuple[Value, str]]:
-    """Values found under names, the first name winning."""
+    """Values found under names and inside of what they name (`w[0]`); the first name wins."""
     for name, thing in reversed(list(names.items())):
-        if isinstance(thing, Value):
-            yield thing, name
-        elif isinstance(thing, (list, tuple)):
-            for i, item in enumerate(thing):
-                if isinstance(item, Value):
-                    yield item, f"{name}[{i}]"
+        for path, leaf in tree_paths(thing):
+            if isinstance(leaf, Value):
+                yield leaf, name + "".join(f"[{key!r}]" for key in path)
 
 
 def _along_edges(value: Value) -> list[tuple[float | None, Any]]:
     """For each operand (∂value/∂operand if both are scalars, what the last pass added to it)."""
     inputs = operands(value)
     blank: list[tuple[float | None, Any]] = [(None, None)] * len(inputs)
-    if value._primitive is None or value._primitive.pull is not None or not value.requires_grad:
+    if value._primitive is None or isinstance(value._primitive, Handmade) or not value.requires_grad:
         return blank
     wanted = [type(o) is not float and o.requires_grad for o in inputs]
     grad = value._grad._data if isinstance(value._grad, Value) else value._grad if value.has_grad else None

@@ -22,6 +22,7 @@ from hypothesis import given, settings, strategies as st
 
 import engine
 from engine import AnomalyError, MutationError, Value, backprop
+from engine.node import location, reachable
 from engine.primitives import TABLE, Case
 
 # ── random graphs ─────────────────────────────────────────────────────────────
@@ -108,7 +109,7 @@ def test_each_gradient_is_the_sum_of_what_its_uses_contribute(program: Any) -> N
     root = total(run(values, steps), outputs)
     root.backward()
     sums: dict[Value, Any] = {root: 1.0}
-    for node in reversed(backprop.reachable([root])):
+    for node in reversed(reachable([root])):
         if node.is_leaf:
             continue
         for operand, contribution in backprop.contributions(node, node.grad):
@@ -646,7 +647,7 @@ def test_a_dropped_graph_dies_by_reference_count(data: Any, create_graph: bool) 
     try:
         x = Value(data)
         loss = np.sum(np.tanh(x * x + x) ** 2)
-        watched = [weakref.ref(node) for node in backprop.reachable([loss]) if node is not x]
+        watched = [weakref.ref(node) for node in reachable([loss]) if node is not x]
         loss.backward(create_graph=create_graph)
         del loss
         x.zero_grad()
@@ -745,7 +746,7 @@ def test_every_way_of_making_a_node_remembers_its_line() -> None:
     ]
     for maker in makers:
         line = maker.__code__.co_firstlineno
-        assert re.search(rf"test_backprop\.py:{line}$", backprop.location(maker())), line
+        assert re.search(rf"test_backprop\.py:{line}$", location(maker())), line
 
 
 def test_leaves_can_be_copied_and_pickled() -> None:

@@ -1,0 +1,36 @@
+"""Structures: a leaf, or a list, tuple, named tuple or dict of structures, as arguments and parameters come in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+__all__ = ["tree_leaves", "tree_map", "tree_paths"]
+
+
+def tree_map(function: Callable[..., Any], tree: Any, *others: Any) -> Any:
+    """function(leaf, ...) for every leaf of a structure, and of others of the same structure, in that structure."""
+    if isinstance(tree, dict):
+        return {key: tree_map(function, tree[key], *(other[key] for other in others)) for key in tree}
+    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
+        return type(tree)(*(tree_map(function, *items) for items in zip(tree, *others, strict=True)))
+    if isinstance(tree, (list, tuple)):
+        return type(tree)(tree_map(function, *items) for items in zip(tree, *others, strict=True))
+    return function(tree, *others)
+
+
+def tree_paths(tree: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """Every leaf after the keys and indices that lead to it: {"w": [a, b]} gives (("w", 0), a) and (("w", 1), b)."""
+    if isinstance(tree, dict):
+        for key, item in tree.items():
+            yield from tree_paths(item, (*path, key))
+    elif isinstance(tree, (list, tuple)):
+        for i, item in enumerate(tree):
+            yield from tree_paths(item, (*path, i))
+    else:
+        yield path, tree
+
+
+def tree_leaves(tree: Any) -> list[Any]:
+    """Every leaf, in the order of `tree_map`."""
+    return [leaf for _, leaf in tree_paths(tree)]
