@@ -6,12 +6,10 @@ For a node out = f(x, y, ...) and the cotangent g = ∂root/∂out, each operand
 
 which is the primitive's vjp; what reaches an operand along all of its uses is added up.  A node passes
 its cotangent on only when it is complete, that is after every node that uses it: youngest first.  An
-operand is always older than what uses it, so sorting by age (`_id`, a creation counter) is a
-topological order, and an operand *younger* than its user is one whose data was overwritten since.
+operand that is *younger* than its user is one whose data was assigned since.
 
-A node's operands are Nodes, or Python floats where a number was written in the formula.  One or two of
-them stand in the slots `_x` and `_y`, more in a tuple in `_x`: a tuple for every node would double the
-work of Python's garbage collector, which on scalar graphs is most of the time.
+The whole of backpropagation is the function `gradients` below.  What stands before it is the chain rule
+for one node; what stands after it is the same pass again, as it runs.
 """
 
 from __future__ import annotations
@@ -22,7 +20,9 @@ from typing import Any
 import numpy as np
 
 from . import modes
-from .node import Node, age, describe, location, operands
+from .arrays import was_written
+from .fast import push_scalar
+from .node import Node, age, describe, location, operands, reachable
 from .primitives import Primitive
 
 
@@ -34,20 +34,6 @@ class AnomalyError(FloatingPointError):
     """A NaN or an inf came up inside `detect_anomaly`."""
 
 
-class Spent(Primitive):
-    """In place of a node's primitive: its derivative is gone, and `why` tells how."""
-
-    def __init__(self, name: str, why: str):
-        super().__init__(name, lambda *args: None, ())
-        self.why = why
-
-    def contributions(self, node: Node, g: Any) -> Iterator[tuple[Node, Any]]:
-        raise MutationError(f"{describe(node)}, the result of {self.name} at {location(node)}, {self.why}")
-
-
-FREED = Spent("an operation", "was freed by backward(retain_graph=False); run the forward pass again")
-
-
 class Handmade(Primitive):
     """The operation of a node made by hand: its `_backward` closure stands in for the vjps."""
 
@@ -57,7 +43,7 @@ class Handmade(Primitive):
         super().__init__(op, lambda *args: None, ())
 
     def contributions(self, node: Node, g: Any) -> Iterator[tuple[Node, Any]]:
-        """What the closure adds to its operands' gradients, which are lent for that and put back."""
+        """What the closure adds to the gradients of its operands.  Their own gradients are put back afterwards."""
         if self.backward_closure is None:
             raise TypeError(f"the node {self.name!r} was made by hand and has no derivative; assign its _backward")
         node._grad = g
@@ -116,22 +102,25 @@ def contributions(node: Node, g: Any, *, record: bool = False, oldest: float = -
     differentiated again; otherwise on their plain data.  Operands older than `oldest` are passed over.
 
     Raises:
-        MutationError: an operand's data is not what the forward pass saw.
+        MutationError: an operand's data is not what the forward pass saw, or the node was freed.
     """
     primitive, inputs = node._primitive, operands(node)
+    if not inputs:
+        raise MutationError(
+            f"{describe(node)}, the result of {primitive.name} at {location(node)}, has lost its operands: its data was assigned, "
+            "or backward(retain_graph=False) freed it; run the forward pass again"
+        )
     args: list[Any] = []
     for operand in inputs:
         if type(operand) is float:
             args.append(operand)
             continue
-        if operand._id > node._id or (operand._primitive is None and operand._params is not None and operand.was_written()):
+        if operand._id > node._id or (operand._primitive is None and was_written(operand)):
             raise MutationError(
                 f"{primitive.name} used {describe(operand)} at {location(node)}, and its data was changed since, "
                 "so the backward pass would mix two sets of numbers; run the forward pass again before backward()"
             )
         args.append(operand if record else operand._data)
-    if isinstance(primitive, Spent):
-        yield from primitive.contributions(node, g)
     if isinstance(primitive, Handmade):
         if record:
             raise TypeError(f"{primitive.name} was made by hand, and its _backward cannot be recorded; leave out create_graph=True")
@@ -173,6 +162,20 @@ def check_finite(data: Any, where: str) -> None:
 # ── the chain rule for the graph ──────────────────────────────────────────────
 
 
+def gradients(root: Node, seed: Any) -> dict[Any, Any]:
+    """∂root/∂node, times the seed, for every node that the root depends on: the definition of a backward pass.
+
+    `backprop` gives the same numbers.  It also skips what needs no gradient, records itself, frees the
+    graph on its way, adds large arrays in place, and takes a faster way through graphs of single numbers.
+    """
+    grads = {root: seed}
+    for node in reversed(reachable([root])):
+        if node in grads and node._primitive is not None:
+            for operand, contribution in contributions(node, grads[node]):
+                grads[operand] = grads[operand] + contribution if operand in grads else contribution
+    return grads
+
+
 def backprop(
     root: Node,
     seed: Any,
@@ -180,11 +183,11 @@ def backprop(
     inputs: Iterable[Node] | None = None,
     create_graph: bool = False,
     retain_graph: bool = True,
-) -> dict[Node, Any]:
+) -> dict[Any, Any]:
     """Push the seed back from the root; return the gradient of every leaf that it reaches.
 
-    The pass gathers each node's cotangent in the node's own `_grad`.  A leaf's, which adds up over
-    passes, is lent for that and given back at the end, also when the pass fails.
+    During the pass the gradient of each node stands in its own `_grad`.  At the end, also when the pass
+    fails, the leaves get back the gradients that they had before.
 
     Args:
         root: the Node to differentiate.
@@ -198,133 +201,86 @@ def backprop(
     oldest = -1 if inputs is None else min(map(age, inputs), default=0)
     if not root.requires_grad or root._id < oldest:
         return {}
-    mark = object()  # in place of a gradient: this pass comes here, and nothing has arrived yet
-    order, leaves, older = _route(root, mark, oldest)
-    found: dict[Node, Any] = {}
+    pending = object()
+    order, leaves, cut = _route(root, pending, oldest)
+    found: dict[Any, Any] = {}
     try:
         root._grad = seed
-        _push(order, mark, oldest if older else -1, create_graph, retain_graph)
+        _push(order, pending, oldest if cut else -1, create_graph, retain_graph)
     finally:
         for leaf, before in leaves.items():
-            if leaf._grad is not mark:
+            if leaf._grad is not pending:
                 found[leaf] = leaf._grad
             leaf._grad = before
     return found
 
 
-def _route(root: Node, mark: object, oldest: float) -> tuple[list[Node], dict[Node, Any], bool]:
-    """Mark every node between the root and the leaves.
+def _route(root: Node, pending: object, oldest: float) -> tuple[list[Node], dict[Node, Any], bool]:
+    """The way of a pass from the root to the leaves; on it each node's `_grad` becomes `pending`.
 
-    Returns the interior nodes, oldest first; the leaves with the gradients that they held; and
-    whether a node older than `oldest` was met, and passed over.
+    Returns the interior nodes, oldest first; the leaves with the gradients that they held; and whether the
+    pass stops at some node because that is older than `oldest`.
     """
     order: list[Node] = []
     leaves: dict[Node, Any] = {}
-    older = False
+    cut = False
     if root._primitive is None:
         leaves[root] = root._grad
     else:
         order.append(root)
-    root._grad = mark
+    root._grad = pending
     for node in order:  # the list grows while it is read
         x, y = node._x, node._y
         for operand in x if type(x) is tuple else (x,) if y is None else (x, y):
-            if type(operand) is not float and operand._grad is not mark and operand.requires_grad:
+            if type(operand) is not float and operand._grad is not pending and operand.requires_grad:
                 if operand._id < oldest:
-                    older = True
+                    cut = True
                     continue
                 if operand._primitive is None:
                     leaves[operand] = operand._grad
                 else:
                     order.append(operand)
-                operand._grad = mark
+                operand._grad = pending
     order.sort(key=age)
-    return order, leaves, older
+    return order, leaves, cut
 
 
-def _push(order: list[Node], mark: object, oldest: float, create_graph: bool, retain_graph: bool) -> None:
+def _push(order: list[Node], pending: object, oldest: float, create_graph: bool, retain_graph: bool) -> None:
     """Let each node, youngest first, pass its cotangent on to its operands."""
-    plain = not modes.active and not create_graph and oldest < 0
-    ours: set[Node] = set()  # nodes whose gradient so far is an array that this pass made and nobody else holds
+    plain = not (modes.active or create_graph) and oldest < 0
+    owned: set[Node] = set()  # nodes whose gradient so far is an array that this pass made, and that nobody else holds
     while order:
         node = order.pop()
         g, primitive, x = node._grad, node._primitive, node._x
-        if plain and type(g) is float and primitive.elementwise and node._params is None and _push_scalar(node, g, mark):
+        if plain and type(g) is float and primitive.elementwise and node._params is None and push_scalar(node, g, pending):
             if retain_graph:
                 continue
-        elif g is mark:  # no use of this node passed anything on
+        elif g is pending:  # no use of this node passed anything on
             node._grad = None
-        elif plain and primitive.add_back and x in ours and x._id < node._id:
-            ours.discard(node)
+        elif plain and primitive.add_back and x in owned and x._id < node._id:
+            owned.discard(node)
             primitive.add_back(x._grad, g, node._data, x._data, **node._params)
         else:
-            ours.discard(node)
+            owned.discard(node)
             for operand, contribution in contributions(node, g, record=create_graph, oldest=oldest):
-                grad = operand._grad
-                if grad is mark:
+                so_far = operand._grad
+                if so_far is pending:
                     if type(contribution) is np.ndarray:
                         if contribution.base is None and contribution is not g:
-                            ours.add(operand)
-                        elif operand._primitive is None:  # the user's, so it must not be a view of another's
+                            owned.add(operand)
+                        elif operand._primitive is None:  # the user's, so it must not be a view of another array
                             contribution = contribution.copy()
-                            ours.add(operand)
+                            owned.add(operand)
                     operand._grad = contribution
-                elif operand in ours:
-                    np.add(grad, contribution, out=grad)
+                elif operand in owned:
+                    np.add(so_far, contribution, out=so_far)
                 else:
-                    operand._grad = grad + contribution
+                    operand._grad = so_far + contribution
                     if type(contribution) is np.ndarray:
-                        ours.add(operand)
-            contribution = grad = None  # large arrays: let them go before the next are made
+                        owned.add(operand)
+            contribution = so_far = None  # large arrays: let them go before the next are made
         if not retain_graph:
-            node._primitive, node._x = FREED, ()
             node._grad = node._y = node._params = None
-        elif create_graph:
+            node._x = ()
+        elif create_graph and g is not pending:
             node._grad = g._data  # a recorded gradient here would refer back to its own node
-
-
-def _push_scalar(node: Node, g: float, mark: object) -> bool:
-    """One node's step of `_push` where everything is a Python float; False leaves it to the general way.
-
-    The same as `contributions`, written out for one and for two operands: scalar graphs live on this.
-    """
-    x, y, rules, out, born = node._x, node._y, node._primitive.float_vjps, node._data, node._id
-    try:
-        if y is None:
-            if type(x) is tuple or x._id > born:
-                return False
-            back = rules[0](g, out, x._data)
-            if type(back) is not float:
-                return False
-            grad = x._grad
-            x._grad = back if grad is mark else grad + back
-            return True
-        to_x = to_y = False
-        if type(x) is float:
-            x_data = x
-        else:
-            x_data, to_x = x._data, x.requires_grad
-            if x._id > born:
-                return False
-        if type(y) is float:
-            y_data = y
-        else:
-            y_data, to_y = y._data, y.requires_grad
-            if y._id > born:
-                return False
-        if to_x:
-            back = rules[0](g, out, x_data, y_data)
-            if type(back) is not float:
-                return False
-        if to_y:
-            back_y = rules[1](g, out, x_data, y_data)
-            if type(back_y) is not float:
-                return False
-            grad = y._grad
-            y._grad = back_y if grad is mark else grad + back_y
-        if to_x:
-            grad = x._grad
-            x._grad = back if grad is mark else grad + back
-        return True
-    except (ArithmeticError, ValueError):  # 1/0.0 and the like: NumPy has an answer
-        return False

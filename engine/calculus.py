@@ -61,7 +61,7 @@ class _Inputs:
 
     def tie(self) -> None:
         for leaf, outer in self.ties:
-            leaf._primitive, leaf._x, leaf._params = positive, outer, None
+            leaf._primitive, leaf._x = positive, outer
 
     def untie(self) -> None:
         for leaf, _ in self.ties:

@@ -1,37 +1,46 @@
 """A node of the recorded graph: what it remembers, and how the graph is read.
 
-A node is a number or an array, and how it was made: the primitive, its operands in their order, and its
-parameters.  A leaf was given, not made.  An operand is always older than what uses it, so a node's age
-(`_id`, a creation counter) gives a topological order without a search.
+A node is a number or an array, and how it was made: the primitive, its operands in their order, and the
+primitive's parameters.  A leaf was not made; the user gave it.  Every operand is older than the nodes that
+use it, so the age of a node (`_id`, a creation counter) gives a topological order without a search.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import count
 from operator import attrgetter
-from types import CodeType
+from types import CodeType, FrameType
 from typing import Any, TypeVar
+from weakref import ref
 
 import numpy as np
 
-__all__ = ["Node", "age", "describe", "location", "operands", "reachable"]
+__all__ = ["Node", "age", "describe", "location", "new_node", "next_id", "operands", "reachable"]
 
+_new = object.__new__
+next_id = count().__next__
 age = attrgetter("_id")
+
+_labels: dict[int, tuple[str, ref[Node]]] = {}  # by id(node), until the node dies
 
 
 class Node:
-    """What a Value keeps; `Value` adds what one can do with it."""
+    """What a Value keeps.  The class `Value` adds what one can do with it.
+
+    A million nodes are usual, so each field is a slot, and no node has one that most nodes do not need.
+    """
 
     # fmt: off
     __slots__ = (  # noqa: RUF023
-        "_data",          # float | np.floating | np.ndarray
-        "_grad",          # None before a pass; then in the shape of the data
-        "_primitive",     # None for a leaf
-        "_x", "_y",       # the operands: see `operands`
-        "_params",        # the primitive's parameters or None; for a leaf the checksum of an array handed out
-        "_id",            # the time of creation; for a leaf, of its last change
-        "requires_grad",
-        "label",
+        "_data",            # float | np.floating | np.ndarray
+        "_grad",            # None, or a gradient in the shape of the data; `pending` while a pass is under way
+        "_primitive",       # None for a leaf
+        "_x", "_y",         # the operands; read them with `operands`
+        "_params",          # the primitive's parameters, or None
+        "_id",              # the time of creation; after an assignment to `data`, of that
+        "_fingerprint",     # leaves only: of an array that the user can write to, else None
+        "requires_grad",    # whether gradients flow to it
         "_code", "_lasti",  # the instruction that created the node
         "__weakref__",
     )
@@ -44,17 +53,53 @@ class Node:
     _y: Any
     _params: Any
     _id: int
+    _fingerprint: int | None
+    requires_grad: bool
     _code: CodeType | None
     _lasti: int
-    label: str
-    requires_grad: bool
+
+    @property
+    def label(self) -> str:
+        """The name in pictures, tables and error messages; "" by default.
+
+        Few nodes have one, so labels stand in a table beside the nodes.
+        """
+        return _labels[id(self)][0] if id(self) in _labels else ""
+
+    @label.setter
+    def label(self, label: str) -> None:
+        key, forget = id(self), _labels.pop
+        forget(key, None)
+        if label:
+            _labels[key] = (label, ref(self, lambda _: forget(key, None)))
 
 
 N = TypeVar("N", bound=Node)
 
 
+def new_node(kind: type[N], data: Any, primitive: Any, x: Any, y: Any, params: Any, requires_grad: bool, frame: FrameType) -> N:
+    """The result of a primitive as a node; `frame` is where the user's code called it."""
+    node = _new(kind)
+    node._data = data
+    node._grad = None
+    node._primitive = primitive
+    node._x = x
+    node._y = y
+    node._params = params
+    node._id = next_id()
+    node.requires_grad = requires_grad
+    node._code = frame.f_code
+    node._lasti = frame.f_lasti
+    return node
+
+
 def operands(node: Node) -> tuple[Any, ...]:
-    """The operands of a node in their order, one entry for each use; () for a leaf."""
+    """The operands of a node in their order, one entry for each use; () for a leaf, and for a node that was freed.
+
+    An operand is a Node, or a Python float where a number was written in the formula.  One or two operands
+    stand in the slots `_x` and `_y`, and more in a tuple in `_x`: a tuple for every node would double the
+    work of Python's garbage collector, which on scalar graphs is most of the time.
+    """
     x = node._x
     if type(x) is tuple:
         return x
@@ -64,20 +109,20 @@ def operands(node: Node) -> tuple[Any, ...]:
 
 
 def reachable(roots: Iterable[N]) -> list[N]:
-    """Every node that the roots depend on, and they themselves; by age, operands before what uses them."""
+    """The roots and every node that they depend on, by age: operands stand before the nodes that use them."""
     order = list(dict.fromkeys(roots))
-    seen, rewritten = set(order), False
+    seen, assigned = set(order), False
     for node in order:  # the list grows while it is read
         for operand in operands(node):
             if type(operand) is not float:
-                rewritten = rewritten or operand._id > node._id
+                assigned = assigned or operand._id > node._id
                 if operand not in seen:
                     seen.add(operand)
                     order.append(operand)
     order.sort(key=age)
-    if not rewritten:
+    if not assigned:
         return order
-    placed: dict[N, None] = {}  # age is no guide where data was assigned, as after a training step
+    placed: dict[N, None] = {}  # where data was assigned, as after a training step, the age is no guide
     while order:
         waiting = [o for o in operands(order[-1]) if type(o) is not float and o not in placed]
         if waiting:

@@ -15,13 +15,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from itertools import count
 from typing import Any
 
 import numpy as np
 
-from . import backprop, modes
-from .node import Node, describe, location, operands
+from . import backprop, fast, modes
+from .arrays import as_stored, copy_as_float, fingerprint, was_written
+from .node import Node, describe, location, new_node, next_id, operands
 from .primitives import (
     DISPATCH,
     PLAIN,
@@ -36,133 +36,99 @@ from .primitives import (
 
 __all__ = ["Parameter", "Value", "stop_gradient"]
 
-_new = object.__new__
-_next_id = count().__next__
 _frame = sys._getframe
 _HERE = os.path.dirname(__file__) + os.sep
+_OPERANDS = (Node, int, float, np.generic, np.ndarray, list, tuple)  # what an operator takes on its other side
+_REDUCTIONS: dict[Any, Primitive] = {np.add: red.sum, np.multiply: red.prod, np.maximum: red.max, np.minimum: red.min}
 
 
-# ── operators: factories of methods ───────────────────────────────────────────
-#
-# Operators are the engine's hottest lines, so those on one or two Values enter their node by themselves;
-# everything else, and every unusual case, goes through `record`.
+# ── recording ─────────────────────────────────────────────────────────────────
 
 
-def _binary(primitive: Primitive) -> Callable[[Value, Any], Value]:
-    on_floats, on_arrays = primitive.float_forward, primitive.forward
+def record(primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Value:
+    """Apply a primitive to operands of which one at least is a Value, and enter the result in the graph."""
+    inputs, data = [], []
+    scalars, wanted = primitive.elementwise, False
+    for arg in args:
+        if isinstance(arg, Value):
+            if arg._primitive is None and was_written(arg):  # then it counts as assigned
+                arg._fingerprint, arg._id = fingerprint(arg._data), next_id()
+        elif type(arg) is not float:
+            arg = _constant(arg)
+        inputs.append(arg)
+        if type(arg) is not float:
+            if arg.requires_grad:
+                wanted = True
+            arg = arg._data
+            if type(arg) is not float:
+                scalars = False
+        data.append(arg)
+    try:
+        if scalars:
+            result = primitive.on_floats(primitive.float_forward, primitive.forward, data, params)
+        else:
+            result = primitive.forward(*data, **params) if params else primitive.forward(*data)
+    except (ValueError, IndexError, TypeError) as error:
+        raise type(error)(f"{primitive.name} of {' and '.join(map(describe, inputs))}: {error}") from error
+    if type(result) is not np.ndarray or not result.ndim:
+        result = as_stored(result)
+
+    frame = _frame(1)
+    while _is_engine[frame.f_code.co_filename] and frame.f_back:
+        frame = frame.f_back
+    if not modes.active or modes.is_grad_enabled():
+        x = tuple(inputs) if len(inputs) > 2 else inputs[0]
+        y = inputs[1] if len(inputs) == 2 else None
+        node = new_node(Value, result, primitive, x, y, params or None, wanted, frame)
+    else:
+        node = new_node(Value, result, None, None, None, None, False, frame)
+        node._fingerprint = None
+    if modes.active and modes.is_anomaly_enabled():
+        made_from = ", ".join(map(describe, inputs))
+        backprop.check_finite(result, f"forward of {primitive.name} at {location(node)}, from {made_from}")
+    return node
+
+
+class _IsEngine(dict[str, bool]):
+    """Whether a source file belongs to the engine; remembered, because every node asks."""
+
+    def __missing__(self, filename: str) -> bool:
+        self[filename] = answer = filename.startswith(_HERE)
+        return answer
+
+
+_is_engine = _IsEngine()
+
+
+def _operator(primitive: Primitive) -> Any:
+    """A primitive of two operands as an operator: a + b."""
 
     def operator(self: Value, other: Any) -> Value:
-        x, wanted, kind = self._data, self.requires_grad, type(other)
-        if kind is Value or issubclass(kind, Value):
-            y, wanted = other._data, wanted or other.requires_grad
-        elif kind is float:
-            y = other
-        elif kind is int:
-            y = other = float(other)
-        elif kind is np.ndarray and other.ndim:
-            other = _constant(other)
-            y = other._data
-        elif _understands(other):
-            return record(primitive, (self, other), {})
-        else:
-            return NotImplemented
-        if modes.active:
-            return record(primitive, (self, other), {})
-        if type(x) is float and type(y) is float:
-            forward = on_floats
-        elif self._params is not None or (
-            kind is not np.ndarray and type(other) is not float and other._params is not None
-        ):  # perhaps written to
-            return record(primitive, (self, other), {})
-        else:
-            forward = on_arrays
-        try:
-            result = forward(x, y)
-        except (ArithmeticError, ValueError, TypeError):
-            return record(primitive, (self, other), {})
-        if type(result) is not float:
-            if type(result) is complex:
-                return record(primitive, (self, other), {})
-            if type(result) is not np.ndarray or not result.ndim:
-                result = _settle(result)
-        node = _new(Value)
-        node._data = result
-        node._grad = None
-        node._primitive = primitive
-        node._x = self
-        node._y = other
-        node._params = None
-        node._id = _next_id()
-        node.requires_grad = wanted
-        node.label = ""
-        frame = _frame(1)
-        node._code = frame.f_code
-        node._lasti = frame.f_lasti
-        return node
+        return record(primitive, (self, other), {}) if isinstance(other, _OPERANDS) else NotImplemented
+
+    operator.__name__, operator.__doc__, operator.primitive = primitive.name, primitive.__doc__, primitive  # type: ignore[attr-defined]
+    return operator
+
+
+def _reflected(primitive: Primitive) -> Any:
+    """The same where the Value stands on the right: 2 + b."""
+
+    def operator(self: Value, other: Any) -> Value:
+        return record(primitive, (other, self), {}) if isinstance(other, _OPERANDS) else NotImplemented
 
     operator.__name__, operator.__doc__ = primitive.name, primitive.__doc__
     return operator
 
 
-def _unary(primitive: Primitive) -> Callable[..., Value]:
-    on_floats, on_arrays = primitive.float_forward, primitive.forward
-
-    def method(self: Value, *args: Any, **params: Any) -> Value:
-        if args or params:
-            return primitive(self, *args, **params)
-        if modes.active:
-            return record(primitive, (self,), {})
-        x = self._data
-        if type(x) is float:
-            forward = on_floats
-        elif self._params is not None:  # perhaps written to
-            return record(primitive, (self,), {})
-        else:
-            forward = on_arrays
-        try:
-            result = forward(x)
-        except (ArithmeticError, ValueError, TypeError):
-            return record(primitive, (self,), {})
-        if type(result) is not float and (type(result) is not np.ndarray or not result.ndim):
-            result = _settle(result)
-        node = _new(Value)
-        node._data = result
-        node._grad = None
-        node._primitive = primitive
-        node._x = self
-        node._y = None
-        node._params = None
-        node._id = _next_id()
-        node.requires_grad = self.requires_grad
-        node.label = ""
-        frame = _frame(1)
-        node._code = frame.f_code
-        node._lasti = frame.f_lasti
-        return node
-
-    method.__name__, method.__doc__ = primitive.name, primitive.__doc__
-    return method
-
-
-def _understands(other: Any) -> bool:
-    return isinstance(other, (int, float, np.generic, np.ndarray, list, tuple))
-
-
-def _reflected(primitive: Primitive) -> Callable[[Value, Any], Value]:
-    def operator(self: Value, other: Any) -> Value:
-        return record(primitive, (other, self), {}) if _understands(other) else NotImplemented
-
-    operator.__name__, operator.__doc__ = primitive.name, primitive.__doc__
-    return operator
-
-
-def _method(function: Callable[..., Any]) -> Callable[..., Value]:
-    """A function of the engine as a method."""
+def _method(function: Callable[..., Any]) -> Any:
+    """A primitive, or a function made of some, as a method: x.tanh()."""
 
     def method(self: Value, *args: Any, **params: Any) -> Value:
         return function(self, *args, **params)
 
     method.__name__, method.__doc__ = function.__name__, function.__doc__
+    if isinstance(function, Primitive) and len(function.vjps) == 1 and not function.variadic:
+        method.primitive = function  # type: ignore[attr-defined]
     return method
 
 
@@ -184,16 +150,18 @@ class Value(Node):
     def __init__(
         self, data: Any, _children: Sequence[Value] = (), _op: str = "", label: str = "", *, requires_grad: bool = True, dtype: Any = None
     ):
-        self._data = data if type(data) is float and dtype is None else _own(data, dtype)
+        self._data = data if type(data) is float and dtype is None else copy_as_float(data, dtype)
         self._grad = None
         self._primitive = None
         self._x = None
         self._y = None
         self._params = None
+        self._fingerprint = None
         self._code = None
-        self.label = label
         self.requires_grad = requires_grad
-        self._id = _next_id()
+        self._id = next_id()
+        if label:
+            self.label = label
         if _children:
             self._x = tuple(child if isinstance(child, Value) else Value(child, requires_grad=False) for child in _children)
             self._primitive = backprop.Handmade(_op or "?")
@@ -208,27 +176,25 @@ class Value(Node):
             if self._primitive is not None:
                 data = data.view()
                 data.flags.writeable = False
-            elif self._params is None:
-                self._params = _checksum(data)  # from now on it can change behind our back
+            elif self._fingerprint is None:
+                self._fingerprint = fingerprint(data)  # from now on the user can write to it
         return data
 
     @data.setter
     def data(self, new: Any) -> None:
         if type(new) is float and type(self._data) is float and self._primitive is None:
-            self._data, self._id = new, _next_id()
+            self._data, self._id = new, next_id()
             return
         if new is not self._data:
-            new = _own(new, None)
+            new = copy_as_float(new)
             if np.shape(new) != self.shape or np.asarray(new).dtype != self.dtype:
                 self._grad = None  # it has the shape and dtype of the data, always
             self._data = new
         if self._primitive is None:
-            self._params = None if type(self._data) is not np.ndarray else _checksum(self._data)
-        elif not isinstance(self._primitive, backprop.Spent):
-            self._primitive = backprop.Spent(
-                self._primitive.name, "was assigned other data; run the forward pass again, or start from a new leaf"
-            )
-        self._id = _next_id()  # younger than its users: that is how the backward pass notices
+            self._fingerprint = fingerprint(self._data) if type(self._data) is np.ndarray else None
+        else:  # its operands no longer give its data, so it can pass no gradient on to them
+            self._x, self._y, self._params = (), None, None
+        self._id = next_id()  # younger than its users: that is how the backward pass notices
 
     @property
     def grad(self) -> Any:
@@ -257,7 +223,7 @@ class Value(Node):
     @property
     def has_grad(self) -> bool:
         """Whether a backward pass has reached it since the last `zero_grad`."""
-        return self._grad is not None and type(self._grad) is not object
+        return self._grad is not None and type(self._grad) is not object  # that is: not pending
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -394,10 +360,6 @@ class Value(Node):
         self.requires_grad = requires_grad
         return self
 
-    def was_written(self) -> bool:
-        """Whether a leaf's array was written to in place since it was last used."""
-        return self._params is not None and self._params != _checksum(self._data)
-
     # ── NumPy's protocols ─────────────────────────────────────────────────────
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **params: Any) -> Any:
@@ -491,27 +453,27 @@ class Value(Node):
 
     # ── operators and methods ─────────────────────────────────────────────────
 
-    __add__, __radd__ = _binary(ari.add), _reflected(ari.add)
-    __sub__, __rsub__ = _binary(ari.subtract), _reflected(ari.subtract)
-    __mul__, __rmul__ = _binary(ari.multiply), _reflected(ari.multiply)
-    __truediv__, __rtruediv__ = _binary(ari.divide), _reflected(ari.divide)
-    __pow__, __rpow__ = _binary(ari.power), _reflected(ari.power)
-    __matmul__, __rmatmul__ = _binary(con.matmul), _reflected(con.matmul)
-    __neg__, __pos__, __abs__ = _unary(ari.negative), _unary(ari.positive), _unary(ari.absolute)
+    __add__, __radd__ = _operator(ari.add), _reflected(ari.add)
+    __sub__, __rsub__ = _operator(ari.subtract), _reflected(ari.subtract)
+    __mul__, __rmul__ = _operator(ari.multiply), _reflected(ari.multiply)
+    __truediv__, __rtruediv__ = _operator(ari.divide), _reflected(ari.divide)
+    __pow__, __rpow__ = _operator(ari.power), _reflected(ari.power)
+    __matmul__, __rmatmul__ = _operator(con.matmul), _reflected(con.matmul)
+    __neg__, __pos__, __abs__ = _method(ari.negative), _method(ari.positive), _method(ari.absolute)
 
-    relu, sigmoid, tanh = _unary(act.relu), _unary(act.sigmoid), _unary(exps.tanh)
-    exp, log, sqrt = _unary(exps.exp), _unary(exps.log), _unary(ari.sqrt)
-    sin, cos = _unary(exps.sin), _unary(exps.cos)
-    abs, square = _unary(ari.absolute), _unary(ari.square)
-    leaky_relu, elu, selu = _unary(act.leaky_relu), _unary(act.elu), _unary(act.selu)
-    gelu, silu, softplus = _unary(act.gelu), _unary(act.silu), _unary(act.softplus)
-    softsign, hardtanh = _unary(act.softsign), _unary(act.hardtanh)
-    softmax, log_softmax, logsumexp = _unary(act.softmax), _unary(act.log_softmax), _unary(red.logsumexp)
+    relu, sigmoid, tanh = _method(act.relu), _method(act.sigmoid), _method(exps.tanh)
+    exp, log, sqrt = _method(exps.exp), _method(exps.log), _method(ari.sqrt)
+    sin, cos = _method(exps.sin), _method(exps.cos)
+    abs, square = _method(ari.absolute), _method(ari.square)
+    leaky_relu, elu, selu = _method(act.leaky_relu), _method(act.elu), _method(act.selu)
+    gelu, silu, softplus = _method(act.gelu), _method(act.silu), _method(act.softplus)
+    softsign, hardtanh = _method(act.softsign), _method(act.hardtanh)
+    softmax, log_softmax, logsumexp = _method(act.softmax), _method(act.log_softmax), _method(red.logsumexp)
 
-    sum, mean, prod = _unary(red.sum), _unary(red.mean), _unary(red.prod)
-    max, min = _unary(red.max), _unary(red.min)
-    var, std, norm = _unary(red.var), _unary(red.std), _unary(red.norm)
-    cumsum, cumprod, trace = _unary(red.cumsum), _unary(red.cumprod), _method(red.trace)
+    sum, mean, prod = _method(red.sum), _method(red.mean), _method(red.prod)
+    max, min = _method(red.max), _method(red.min)
+    var, std, norm = _method(red.var), _method(red.std), _method(red.norm)
+    cumsum, cumprod, trace = _method(red.cumsum), _method(red.cumprod), _method(red.trace)
 
     ravel, flatten, squeeze = _method(shp.ravel), _method(shp.ravel), _method(shp.squeeze)
     swapaxes, take, repeat = _method(shp.swapaxes), _method(shp.take), _method(shp.repeat)
@@ -535,118 +497,13 @@ class Value(Node):
         return np.argmin(self._data, axis)
 
 
-_REDUCTIONS: dict[Any, Primitive] = {np.add: red.sum, np.multiply: red.prod, np.maximum: red.max, np.minimum: red.min}
-
-
 class Parameter(Value):
     """A leaf that a module learns; pictures show it in a colour of its own."""
 
     __slots__ = ()
 
 
-def record(primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Value:
-    """Apply a primitive to operands of which one at least is a Value, and enter the result in the graph."""
-    inputs: list[Value | float] = []
-    data: list[Any] = []
-    scalars, wanted = primitive.elementwise, False
-    for arg in args:
-        if isinstance(arg, Value):
-            if arg._params is not None and arg._primitive is None and arg.was_written():
-                arg._params, arg._id = _checksum(arg._data), _next_id()  # as if it had been assigned
-        elif type(arg) is not float:
-            arg = _constant(arg)
-        inputs.append(arg)
-        if type(arg) is float:
-            data.append(arg)
-            continue
-        plain = arg._data
-        data.append(plain)
-        if arg.requires_grad:
-            wanted = True
-        if type(plain) is not float:
-            scalars = False
-    try:
-        if scalars:
-            result = primitive.on_floats(primitive.float_forward, primitive.forward, data, params)
-        else:
-            result = primitive.forward(*data, **params) if params else primitive.forward(*data)
-    except (ValueError, IndexError, TypeError) as error:
-        operands = " and ".join(map(describe, inputs))
-        raise type(error)(f"{primitive.name} of {operands}: {error}") from error
-    if type(result) is not np.ndarray or not result.ndim:
-        result = _settle(result)
-
-    node = _new(Value)
-    node._data = result
-    node._grad = None
-    node._primitive = None
-    node._x = None
-    node._y = None
-    node._params = None
-    node._id = _next_id()
-    node.requires_grad = False
-    node.label = ""
-    frame = _frame(1)
-    while _is_ours[frame.f_code.co_filename] and frame.f_back:
-        frame = frame.f_back
-    node._code = frame.f_code
-    node._lasti = frame.f_lasti
-    if not modes.active or modes.is_grad_enabled():
-        node.requires_grad = wanted
-        node._primitive = primitive
-        node._params = params or None
-        if len(inputs) > 2:
-            node._x = tuple(inputs)
-        else:
-            node._x = inputs[0]
-            if len(inputs) == 2:
-                node._y = inputs[1]
-    if modes.active and modes.is_anomaly_enabled():
-        made_from = ", ".join(map(describe, inputs))
-        backprop.check_finite(result, f"forward of {primitive.name} at {location(node)}, from {made_from}")
-    return node
-
-
-Value.__record__ = staticmethod(record)  # type: ignore[attr-defined]  # what a primitive called with a Value turns to
-
-
-class _Ours(dict[str, bool]):
-    """Whether a source file is the engine's own; remembered, for every node asks."""
-
-    def __missing__(self, filename: str) -> bool:
-        self[filename] = answer = filename.startswith(_HERE)
-        return answer
-
-
-_is_ours = _Ours()
-
-
 # ── data ──────────────────────────────────────────────────────────────────────
-
-
-def _settle(data: Any) -> Any:
-    """A result as a Value keeps it: a float64 scalar as a Python float, other scalars as NumPy's."""
-    if type(data) is np.ndarray:
-        if data.ndim:
-            return data
-        data = data[()]
-    return float(data) if type(data) is np.float64 else data
-
-
-def _own(data: Any, dtype: Any) -> Any:
-    """Data given by the user, as floats, in memory that nobody else holds."""
-    if type(data) is float and dtype is None:
-        return data
-    if isinstance(data, Value):
-        raise TypeError(f"{describe(data)} is a Value already; use it, or .data for its numbers")
-    if isinstance(data, (list, tuple)) and any(isinstance(item, Value) for item in data):
-        raise TypeError("a list of Values would leave the graph here; join them with np.stack([...])")
-    array = np.array(data, dtype)
-    if array.dtype.kind in "biu":
-        array = array.astype(np.float64)
-    if array.dtype.kind != "f":
-        raise TypeError(f"a Value holds real numbers, not {array.dtype}; pass floats, or an array of a floating dtype")
-    return _settle(array)
 
 
 def _constant(data: Any) -> Value | float:
@@ -659,29 +516,14 @@ def _constant(data: Any) -> Value | float:
     if type(data) is np.ndarray and data.ndim and data.dtype.kind == "f":
         settled = data.copy() if data.size <= 8192 else data
     else:
-        settled = _own(data, None)
+        settled = copy_as_float(data)
         if type(settled) is float:
             return settled
     constant = Value(0.0, requires_grad=False)
     constant._data = settled
     if settled is data:
-        constant._params = _checksum(data)
+        constant._fingerprint = fingerprint(data)
     return constant
-
-
-def _checksum(data: np.ndarray[Any, Any]) -> int:
-    """A fingerprint of an array, to notice that it was written to; of a large one a sample and the sums of its bits.
-
-    The sums run down 257 columns: a prime, so that elements which trade places, or which change their signs in
-    pairs (twice the top bit is nothing), stand in different columns.
-    """
-    if data.size <= 1024:
-        return hash(data.tobytes())
-    flat = np.ascontiguousarray(data).reshape(-1)
-    bits = flat.view({2: np.uint16, 4: np.uint32}.get(flat.itemsize, np.uint64))
-    whole = bits.size // 257 * 257
-    sums = np.add.reduce(bits[:whole].reshape(-1, 257))
-    return hash((sums.tobytes(), bits[whole:].tobytes(), flat[:: flat.size // 256].tobytes()))
 
 
 def _plain(thing: Any) -> Any:
@@ -716,3 +558,7 @@ def _no_rule(name: str) -> str:
 def stop_gradient(value: Any) -> Any:
     """The same numbers as a constant: gradients do not flow past it.  Plain data passes through."""
     return value.detach() if isinstance(value, Value) else value
+
+
+Value.__record__ = staticmethod(record)  # type: ignore[attr-defined]  # what a primitive calls when it meets a Value
+fast.install(Value, _constant)

@@ -1,0 +1,60 @@
+"""Numbers as a Value keeps them: floats, in memory of its own, and fingerprints of the arrays that a user can write to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .node import Node, describe
+
+__all__ = ["as_stored", "copy_as_float", "fingerprint", "was_written"]
+
+
+def as_stored(data: Any) -> Any:
+    """A result as a Value keeps it: a float64 scalar as a Python float, any other scalar as NumPy's."""
+    if type(data) is np.ndarray:
+        if data.ndim:
+            return data
+        data = data[()]
+    return float(data) if type(data) is np.float64 else data
+
+
+def copy_as_float(data: Any, dtype: Any = None) -> Any:
+    """A copy of data that the user gave, of a floating dtype; integers and booleans become float64.
+
+    Raises:
+        TypeError: the data holds Values, or is not real.
+    """
+    if type(data) is float and dtype is None:
+        return data
+    if isinstance(data, Node):
+        raise TypeError(f"{describe(data)} is a Value already; use it, or .data for its numbers")
+    if isinstance(data, (list, tuple)) and any(isinstance(item, Node) for item in data):
+        raise TypeError("a list of Values would leave the graph here; join them with np.stack([...])")
+    array = np.array(data, dtype)
+    if array.dtype.kind in "biu":
+        array = array.astype(np.float64)
+    if array.dtype.kind != "f":
+        raise TypeError(f"a Value holds real numbers, not {array.dtype}; pass floats, or an array of a floating dtype")
+    return as_stored(array)
+
+
+def was_written(node: Node) -> bool:
+    """Whether the user wrote to a leaf's array since its fingerprint was taken."""
+    return node._fingerprint is not None and node._fingerprint != fingerprint(node._data)
+
+
+def fingerprint(data: np.ndarray[Any, Any]) -> int:
+    """A hash of an array: of all bytes of a small one, of a sample and of the sums of the bits of a large one.
+
+    The sums run down 257 columns.  257 is a prime, so elements that trade places stand in different columns;
+    and so do two elements that change their signs (in one column the two top bits would add up to nothing).
+    """
+    if data.size <= 1024:
+        return hash(data.tobytes())
+    flat = np.ascontiguousarray(data).reshape(-1)
+    bits = flat.view({2: np.uint16, 4: np.uint32}.get(flat.itemsize, np.uint64))
+    whole = bits.size // 257 * 257
+    sums = np.add.reduce(bits[:whole].reshape(-1, 257))
+    return hash((sums.tobytes(), bits[whole:].tobytes(), flat[:: flat.size // 256].tobytes()))
