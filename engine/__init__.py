@@ -9,6 +9,9 @@
     explain(out)               # the chain rule, step by step, in words and numbers
     draw(out)                  # the graph, as a picture
 
+To read the engine, begin with `primitives/table.py` and `primitives/arithmetic.py` (what a rule is), then
+`node.py` (what a node remembers), `backprop.py` (the chain rule) and `value.py` (how a node is recorded).
+
 NumPy's functions work on Values (`np.exp(v)`, `np.einsum(...)`), and by the same names here
 (`engine.exp`).  `grad`, `jacobian`, `hessian` and their kin differentiate plain functions.
 """

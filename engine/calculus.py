@@ -87,7 +87,7 @@ def _recorded(f: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def _is_open(output: Any, inputs: _Inputs) -> bool:
+def _must_stay_recorded(output: Any, inputs: _Inputs) -> bool:
     """Whether a derivative of the output must stay in the caller's graph."""
     if not is_grad_enabled():
         return False
@@ -100,10 +100,15 @@ def _pull(output: Value, seed: Any, inputs: _Inputs, record: bool) -> list[Any]:
     if record and not isinstance(seed, Value):
         seed = Value(seed, requires_grad=False)
     found = backprop(output, seed, inputs=inputs.leaves, create_graph=record) if output.requires_grad else {}
-    return [found[leaf] if leaf in found else np.zeros_like(leaf._data) if leaf.ndim else leaf.dtype.type(0) for leaf in inputs.leaves]
+    return [found[leaf] if leaf in found else _zeros(leaf) for leaf in inputs.leaves]
 
 
-def _hand_over(gradient: Any) -> Any:
+def _zeros(like: Value, shape: tuple[int, ...] = ()) -> Any:
+    """A derivative of zero, of shape + like.shape, in the dtype of `like`."""
+    return _to_python_float(np.zeros(shape + like.shape, like.dtype)[()])
+
+
+def _to_python_float(gradient: Any) -> Any:
     return float(gradient) if type(gradient) is np.float64 else gradient
 
 
@@ -150,18 +155,18 @@ def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], Any]]:
     """
     inputs = _Inputs(args, 0 if len(args) == 1 else range(len(args)), "vjp")
     output = _number(_recorded(f)(*inputs.args), "vjp")
-    stays = isinstance(output, Value) and _is_open(output, inputs)
+    stays = isinstance(output, Value) and _must_stay_recorded(output, inputs)
 
     def pull(u: Any) -> Any:
         if np.shape(u) != np.shape(output):
             raise ValueError(f"vjp: the cotangent has shape {np.shape(u)}, the function's result {np.shape(output)}")
         if not isinstance(output, Value):
-            return inputs.like(np.zeros(leaf.shape)[()] for leaf in inputs.leaves)
+            return inputs.like(map(_zeros, inputs.leaves))
         record = stays or (isinstance(u, Value) and u.requires_grad)
         seed = u if record and isinstance(u, Value) else Value(_plain(u), dtype=output.dtype)._data
         inputs.untie()
         try:
-            return inputs.like(map(_hand_over, _pull(output, seed, inputs, record)))
+            return inputs.like(map(_to_python_float, _pull(output, seed, inputs, record)))
         finally:
             inputs.tie()
 
@@ -185,10 +190,10 @@ def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[...,
         inputs = _Inputs(args, argnums, "grad")
         output = _scalar(_number(_recorded(f)(*inputs.args, **kwargs), "grad"), "grad")
         if not isinstance(output, Value):
-            return output, inputs.like(np.zeros(leaf.shape)[()] for leaf in inputs.leaves)
-        record = _is_open(output, inputs)
+            return output, inputs.like(map(_zeros, inputs.leaves))
+        record = _must_stay_recorded(output, inputs)
         seed = 1.0 if type(output._data) is float else output.dtype.type(1)
-        gradients = inputs.like(map(_hand_over, _pull(output, seed, inputs, record)))
+        gradients = inputs.like(map(_to_python_float, _pull(output, seed, inputs, record)))
         inputs.tie()
         return (output if record else output._data), gradients
 
@@ -227,8 +232,8 @@ def _matrices(output: Any, inputs: _Inputs) -> Any:
     """The Jacobians of one output, in the structure of the inputs."""
     shape = np.shape(output)
     if not isinstance(output, Value) or not output.size:
-        return inputs.like(np.zeros(shape + leaf.shape)[()] for leaf in inputs.leaves)
-    record = _is_open(output, inputs)
+        return inputs.like(_zeros(leaf, shape) for leaf in inputs.leaves)
+    record = _must_stay_recorded(output, inputs)
     rows = []
     for i in range(output.size):
         seed = np.zeros(output.size, output.dtype)
@@ -243,7 +248,7 @@ def _matrices(output: Any, inputs: _Inputs) -> Any:
         )
     columns = ([row[k] for row in rows] for k in range(len(inputs.leaves)))
     stack = (np.reshape(np.stack(column), shape + leaf.shape) for column, leaf in zip(columns, inputs.leaves, strict=True))
-    return inputs.like(_hand_over(matrix if isinstance(matrix, Value) else matrix[()]) for matrix in stack)
+    return inputs.like(_to_python_float(matrix if isinstance(matrix, Value) else matrix[()]) for matrix in stack)
 
 
 # ── forward mode and second order, from the same rules ────────────────────────
@@ -261,7 +266,7 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     output = _number(_recorded(f)(*inputs.args), "jvp")
     if not isinstance(output, Value):
         return output, np.zeros(np.shape(output))[()]
-    record = _is_open(output, inputs) or (is_grad_enabled() and any(isinstance(t, Value) and t.requires_grad for t in slopes))
+    record = _must_stay_recorded(output, inputs) or (is_grad_enabled() and any(isinstance(t, Value) and t.requires_grad for t in slopes))
     u = Value(np.zeros(output.shape), dtype=output.dtype)
 
     @_recorded
@@ -274,11 +279,11 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     total = along()
     inputs.tie()
     if not isinstance(total, Value) or not total.requires_grad:
-        pushed = np.zeros(output.shape)[()]
+        pushed = _zeros(output)
     else:
         seed = Value(1.0, requires_grad=False) if record else 1.0 if type(total._data) is float else total.dtype.type(1)
-        pushed = backprop(total, seed, inputs=[u], create_graph=record).get(u, np.zeros(output.shape)[()])
-    return (output if record else output._data), _hand_over(pushed)
+        pushed = backprop(total, seed, inputs=[u], create_graph=record).get(u, _zeros(output))
+    return (output if record else output._data), _to_python_float(pushed)
 
 
 def hessian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:

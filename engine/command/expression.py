@@ -49,7 +49,7 @@ OPERATORS: dict[type[ast.AST], tuple[str, str]] = {
 # What people write that Python's grammar takes and an expression does not.
 REFUSED: dict[type[ast.AST], str] = {
     ast.Attribute: "attributes are not read here; write a function, as in sum(x) for x.sum(), transpose(x) for x.T, exp(x) for np.exp(x)",
-    ast.BitXor: "^ is no operator here; write ** for a power",
+    ast.BitXor: "^ is not an operator here; write ** for a power",
     ast.BoolOp: "and, or and not are not part of an expression",
     ast.Compare: "comparisons are not part of an expression; maximum, minimum, clip, relu and abs choose between numbers",
     ast.FloorDiv: "// has no rule; write floor(x / y)",

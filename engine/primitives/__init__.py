@@ -1,9 +1,9 @@
 """The rules, one entry each: `TABLE` holds the primitives, `COMPOSITES` the functions made of them."""
 
 from . import activations, arithmetic, contractions, exponentials, normalisations, reductions, shapes, windows
-from .table import COMPOSITES, DISPATCH, PLAIN, TABLE, Case, Kink, Primitive, primitive, speak_floats
+from .table import COMPOSITES, DISPATCH, PLAIN, TABLE, Case, Kink, Primitive, bind_float_math, primitive
 
-speak_floats()
+bind_float_math()
 
 __all__ = [
     "COMPOSITES",

@@ -92,7 +92,7 @@ class Primitive:
         self.cases = tuple(cases)
         self.add_back = add_back
         self.__doc__ = doc
-        # What runs when every operand is a Python float; `speak_floats` finds something faster.
+        # What runs when every operand is a Python float; `bind_float_math` puts faster ones here.
         self.float_forward, self.float_vjps = forward, self.vjps
         code = getattr(forward, "__code__", None)
         self.params = code.co_varnames[len(self.vjps) : code.co_argcount + code.co_kwonlyargcount] if code and not variadic else ()
@@ -187,25 +187,25 @@ def plain(*functions: Any) -> None:
     PLAIN.update(functions)
 
 
-def speak_floats() -> None:
-    """Give every elementwise entry a twin for Python floats: the same code, with `np` meaning `floats`.
+def bind_float_math() -> None:
+    """Give every elementwise entry a second version for Python floats: the same code, in which `np` is `floats`.
 
-    A NumPy call on a float costs ten times what `math` does, and a scalar graph is made of them.
+    A NumPy call on a float costs ten times as much as one of `math`, and scalar graphs consist of such calls.
     """
-    dialects: dict[int, dict[str, Any]] = {}
+    float_globals: dict[int, dict[str, Any]] = {}
 
-    def twin(rule: Any) -> Any:
+    def on_math(rule: Any) -> Any:
         if isinstance(rule, np.ufunc):
             return getattr(floats, rule.__name__)
         if not isinstance(rule, FunctionType):
             return rule
-        spoken = dialects.setdefault(id(rule.__globals__), rule.__globals__ | {"np": floats})
-        spelled = FunctionType(rule.__code__, spoken, rule.__name__, rule.__defaults__, rule.__closure__)
-        spelled.__kwdefaults__ = rule.__kwdefaults__
-        return spelled
+        names = float_globals.setdefault(id(rule.__globals__), rule.__globals__ | {"np": floats})
+        rebound = FunctionType(rule.__code__, names, rule.__name__, rule.__defaults__, rule.__closure__)
+        rebound.__kwdefaults__ = rule.__kwdefaults__
+        return rebound
 
     for entry in TABLE.values():
         entry.built_in = True
         if entry.elementwise:
-            entry.float_forward = twin(entry.forward)
-            entry.float_vjps = tuple(map(twin, entry.vjps))
+            entry.float_forward = on_math(entry.forward)
+            entry.float_vjps = tuple(map(on_math, entry.vjps))

@@ -472,3 +472,15 @@ def test_integers_are_taken_as_float64() -> None:
 def test_the_wrapped_function_keeps_its_name() -> None:
     assert grad(cubes).__name__ == "cubes"
     assert "Hessian" in (jacobian(cubes).__doc__ or "")
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(), (2,)])
+@pytest.mark.parametrize("f", [lambda x: 1.0, lambda x: Value(2.0) * 3.0], ids=["a number", "a Value"])
+def test_a_derivative_of_zero_has_the_dtype_and_shape_of_its_input(f: Any, shape: Any, dtype: Any) -> None:
+    x = np.ones(shape, dtype)[()]
+    derivatives = [grad(f)(x), vjp(f, x)[1](1.0), jacobian(f)(x)]
+    for derivative in derivatives:
+        assert np.shape(derivative) == shape
+        assert np.asarray(derivative).dtype == dtype
+        assert not np.any(derivative)
