@@ -25,8 +25,11 @@ from typing import Any
 
 import numpy as np
 
+from . import sampling
+from .derivatives import FIRST_STEP
+from .precision import Point
+from .results import KINK, VERDICTS, Block, Element
 from .subjects import Ours, Subject, second, subject
-from .verdicts import FIRST_STEP, KINK, VERDICTS, Block, Element, Point, transpose
 
 __all__ = ["VERDICTS", "Element", "GradcheckError", "Report", "check", "gradcheck"]
 
@@ -210,15 +213,15 @@ def check(
     with np.errstate(all="ignore"):
         for each in subjects:
             if mode == "transpose":
-                blocks += transpose(each, rng, directions)
+                blocks += sampling.transpose(each, rng, directions)
                 continue
-            run = Point(each, rng, eps or FIRST_STEP, atol, rtol)
+            point = Point(each, rng, eps or FIRST_STEP, atol, rtol)
             if mode == "elements":
-                blocks += run.elements(progress)
+                blocks += sampling.elements(point, progress)
             elif mode == "projections":
-                blocks += run.projections(directions, progress)
+                blocks += sampling.projections(point, directions, progress)
             elif mode == "taylor":
-                blocks += run.taylor(directions)
+                blocks += sampling.taylor(point, directions)
             else:
                 raise ValueError(f"check: mode is 'auto', 'elements', 'projections', 'transpose' or 'taylor', not {mode!r}")
     return Report(getattr(f, "__name__", type(f).__name__), mode, blocks)

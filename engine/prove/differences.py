@@ -82,27 +82,27 @@ class Estimate(NamedTuple):
         return self.left_error + self.right_error
 
 
-def estimate(phi: Callable[[float], Array], here: Array, weight: Array, step: float, eps: float, settled: float) -> Estimate:
+def estimate(phi: Callable[[float], Array], here: Array, magnitude: Array, step: float, eps: float, converged: float) -> Estimate:
     """Differentiate phi at 0 by steps of `step` and its halves.
 
     Args:
         phi: the outputs at a distance along the line.
         here: phi(0).
-        weight: the size of the numbers that phi is computed from, which rounding is relative to.
+        magnitude: the size of the numbers that phi is computed from, which rounding is relative to.
         eps: the relative rounding of one evaluation.
-        settled: stop when every error is below this fraction of the scale.
+        converged: stop when every error is below this fraction of the scale.
     """
     centre, sides = Tableau(2), Tableau(1)  # sides: left and right
     scale, finite = np.zeros_like(here), np.ones(here.shape, bool)
     for level in range(LEVELS):
         h = step / 2.0**level
         ahead, behind = phi(h), phi(-h)
-        noise = 2.0 * eps * np.maximum(weight, np.maximum(np.abs(ahead), np.abs(behind))) / h
+        noise = 2.0 * eps * np.maximum(magnitude, np.maximum(np.abs(ahead), np.abs(behind))) / h
         sides.add(np.stack([here - behind, ahead - here]) / h, 2.0 * noise)
         centre.add((ahead - behind) / (2.0 * h), noise)
         finite = np.isfinite(ahead) & np.isfinite(behind)
         scale = np.max(np.abs(sides.row[0]), axis=0)
-        if level > 2 and np.all((centre.error <= settled * scale) | ~finite):
+        if level > 2 and np.all((centre.error <= converged * scale) | ~finite):
             break
     (left, right), (left_error, right_error) = sides.value, sides.error
     return Estimate(centre.value, centre.error, left, left_error, right, right_error, scale, finite)

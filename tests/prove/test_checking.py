@@ -291,7 +291,7 @@ def test_a_gradient_by_hand_of_the_wrong_shape():
 
 @pytest.mark.parametrize("x", [0.3, 5.0])
 def test_without_extended_precision_the_complex_step_is_as_sharp(x, monkeypatch):
-    monkeypatch.setattr("engine.prove.verdicts.EXTENDED", np.float64)
+    monkeypatch.setattr("engine.prove.precision.EXTENDED", np.float64)
     f = lambda x: np.exp(np.sin(x)) / x  # noqa: E731
     slope = lambda x: np.exp(np.sin(x)) * (np.cos(x) / x - 1 / x**2)  # noqa: E731
     assert check(f, x, grad=slope)
