@@ -33,8 +33,9 @@ import numpy as np
 
 from engine import backprop, primitives
 from engine.primitives import TABLE, Primitive
-from engine.prove import proving
-from engine.prove.proving import Call, assert_rule
+from engine.prove import points
+from engine.prove.points import Call
+from engine.prove.proving import assert_rule
 
 KINDS = {
     "scale": "times 1 + 1e-6",
@@ -262,15 +263,15 @@ def battery(rule: Primitive) -> Iterator[Call]:
     """Points to compare two vjps on, other ones than those of the proof, and the special ones."""
     rng = np.random.default_rng(20240229)
     for _ in range(8):
-        yield from proving._ordinary(rule, rng)
-    yield from proving._pointed(rule)
+        yield from points.ordinary_calls(rule, rng)
+    yield from points.special_calls(rule)
     if rule.elementwise:
         for k in range(len(rule.vjps)):
             yield Call(tuple(np.array([np.nan, 0.5]) if j == k else np.array([0.7, -0.2]) for j in range(len(rule.vjps))))
         wide = rng.standard_normal((len(rule.vjps), 4000)) * 10.0 ** rng.uniform(-8, 2, (len(rule.vjps), 4000))
         with np.errstate(all="ignore"):
-            good = proving.inside(rule, wide)
-        for params in proving._parameters(rule):
+            good = points.inside(rule, wide)
+        for params in points.parameter_sets(rule):
             yield Call(tuple(row[good] for row in wide), params)
 
 
@@ -380,7 +381,7 @@ def peer_catches(objects: Callable[[Mutant, Call], bool], mutant: Mutant) -> boo
     """Whether a peer's checker, at its defaults, objects at one of the operands that the proof draws."""
     rng = np.random.default_rng(0)
     with np.errstate(all="ignore"):
-        return any(objects(mutant, call) for call in proving._ordinary(TABLE[mutant.primitive.name], rng))
+        return any(objects(mutant, call) for call in points.ordinary_calls(TABLE[mutant.primitive.name], rng))
 
 
 # ── the score ─────────────────────────────────────────────────────────────────

@@ -29,7 +29,8 @@ import numpy as np
 
 from ..primitives import COMPOSITES, TABLE, Primitive
 from ..value import Value
-from .proving import HIGH, LOW, MARGIN, Call, Shape, clear_of_kinks, interval, literal
+from .literals import literal
+from .points import HIGH, LOW, MARGIN, Call, Shape, clear_of_kinks, interval
 
 try:
     from hypothesis import assume, strategies as st

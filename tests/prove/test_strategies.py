@@ -7,7 +7,7 @@ from hypothesis import find, given, settings, strategies as st
 import engine
 from engine import Value, primitive, strategies as some
 from engine.primitives import TABLE
-from engine.prove.proving import clear_of_kinks, inside
+from engine.prove.points import clear_of_kinks, inside
 
 fixed = settings(max_examples=60, derandomize=True, database=None)
 searching = settings(max_examples=2000, derandomize=True, database=None, deadline=None)

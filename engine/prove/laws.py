@@ -1,0 +1,307 @@
+"""The laws that the rule of a primitive obeys.  Each takes a primitive and a call, and raises AssertionError where it is broken.
+
+derivative       the vjp of every operand is the numerical derivative
+linear           it is linear in the cotangent
+same_everywhere  results and gradients are the same recorded or not, in every memory layout and dtype, and nothing is written to
+same_on_floats   an elementwise rule gives on Python floats what it gives on arrays
+second           the vjp, recorded, has the right derivative itself
+beside_nan       an operand that is NaN and not part of the result gets no gradient, and does not spoil the others'
+readable         the primitive can be drawn and explained
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..backprop import backprop
+from ..primitives import Primitive
+from ..value import Value
+from .checking import check
+from .literals import literal
+from .points import Call
+from .results import Element
+
+__all__ = [
+    "DECLARE_THE_KINK",
+    "beside_nan",
+    "close",
+    "derivative",
+    "gradients",
+    "labelled_leaves",
+    "linear",
+    "operand_names",
+    "readable",
+    "same_everywhere",
+    "same_on_floats",
+    "second",
+    "vjps",
+]
+
+DECLARE_THE_KINK = 'that the entry does not declare; add it: kinks=[Kink("x = c", "0", lambda x: x - c)]'
+
+
+# ── a primitive at a call ─────────────────────────────────────────────────────
+
+
+def vjps(primitive: Primitive, call: Call) -> list[tuple[int, Callable[..., Any]]]:
+    """The numbers of the operands that are differentiated, and their vjps with the parameters filled in."""
+    found = []
+    for k in range(len(call.args)):
+        if rule := primitive.vjp(k):
+            found.append((k, lambda g, out, *args, rule=rule: rule(g, out, *args, **call.params)))
+    return found
+
+
+def operand_names(primitive: Primitive, count: int) -> list[str]:
+    """The names of the operands: those in the vjp, or x0, x1, ..., or x for a single one."""
+    code = getattr(primitive.vjps[0], "__code__", None)
+    named = list(code.co_varnames[2 : code.co_argcount])[:count] if code and not primitive.variadic else []
+    if len(named) == count:
+        return named
+    return [f"x{k}" for k in range(count)] if count > 1 else ["x"]
+
+
+def labelled_leaves(primitive: Primitive, call: Call) -> list[Value]:
+    """The operands as leaves, labelled with their names."""
+    names = operand_names(primitive, len(call.args))
+    return [
+        Value(arg, label=name, requires_grad=primitive.vjp(k) is not None)
+        for k, (arg, name) in enumerate(zip(call.args, names, strict=True))
+    ]
+
+
+def gradients(primitive: Primitive, call: Call, g: Any) -> tuple[Any, list[Any]]:
+    """The result, and the gradient of every operand (None for one without a vjp), as a backward pass from the cotangent g gives them."""
+    leaves = labelled_leaves(primitive, call)
+    out = primitive(*leaves, **call.params)
+    found = backprop(out, g, inputs=leaves)
+    return out, [found.get(leaf) for leaf in leaves]
+
+
+def close(one: Any, two: Any, tolerance: float) -> bool:
+    """Whether two results have the same shape and agree, relative to the largest number among them; NaN equals NaN."""
+    one, two = np.asarray(one, float), np.asarray(two, float)
+    if one.shape != two.shape:
+        return False
+    size = np.max(np.absolute(two), initial=1e-300, where=np.isfinite(two))
+    return bool(np.allclose(one, two, rtol=tolerance, atol=tolerance * size, equal_nan=True))
+
+
+def _cotangent(out: Any) -> Any:
+    """A cotangent with a different weight for every element, in the shape of the result."""
+    n = math.prod(np.shape(out))
+    weights = 1.5 + np.cos(np.arange(1.0, n + 1.0))
+    return weights.reshape(np.shape(out)) if np.ndim(out) else 1.0
+
+
+def _text(data: Any) -> str:
+    return literal(np.asarray(data)[()] if np.ndim(data) == 0 else np.asarray(data))
+
+
+# ── first and second derivatives ──────────────────────────────────────────────
+
+
+def derivative(primitive: Primitive, call: Call) -> None:
+    """The vjp of every operand is the numerical derivative."""
+    weights = _cotangent(primitive(*call.args, **call.params))
+    wanted = [k for k, _ in vjps(primitive, call)]
+
+    def weighted(*args: Any) -> Any:
+        result = primitive(*args, **call.params)
+        return np.sum(result * weights) if np.ndim(weights) else result
+
+    _agrees_with_numerical("it", weighted, *call.args, argnums=wanted, names=operand_names(primitive, len(call.args)))
+
+
+def linear(primitive: Primitive, call: Call) -> None:
+    """A vjp is linear in the cotangent: vjp(2g - 3h) = 2 vjp(g) - 3 vjp(h)."""
+    args = tuple(np.asarray(arg) for arg in call.args)
+    out = np.asarray(primitive.forward(*args, **call.params))
+    g = np.asarray(_cotangent(out))
+    h = np.sin(7.0 * g)
+    for k, vjp in vjps(primitive, call):
+        together, apart = vjp(2.0 * g - 3.0 * h, out, *args), 2.0 * vjp(g, out, *args) - 3.0 * vjp(h, out, *args)
+        if not close(together, apart, 1e-9):
+            found = f"vjp(2g - 3h) is {_text(together)}, 2 vjp(g) - 3 vjp(h) is {_text(apart)}"
+            raise AssertionError(f"the vjp of operand {k} is not linear in the cotangent: {found}")
+
+
+def second(primitive: Primitive, call: Call) -> None:
+    """The vjp, recorded, has the right derivatives itself, with respect to the cotangent and every operand."""
+    g = _cotangent(primitive(*call.args, **call.params))
+    wanted = [k for k, _ in vjps(primitive, call)]
+
+    def pulled(g: Any, *chosen: Any) -> Any:
+        args = list(call.args)
+        for k, arg in zip(wanted, chosen, strict=True):
+            args[k] = arg
+        out = primitive(*args, **call.params)
+        total: Any = 0.0
+        for k, vjp in vjps(primitive, call):
+            contribution = vjp(g, out, *args)
+            weights = 1.5 + np.sin(np.arange(1.0, math.prod(np.shape(contribution)) + 1.0) + k)
+            total = total + np.sum(contribution * np.reshape(weights, np.shape(contribution)))
+        return total
+
+    names = operand_names(primitive, len(call.args))
+    chosen = [call.args[k] for k in wanted]
+    _agrees_with_numerical("its vjp, differentiated again,", pulled, g, *chosen, names=["g", *(names[k] for k in wanted)])
+
+
+def _agrees_with_numerical(what: str, f: Callable[..., Any], *args: Any, **options: Any) -> None:
+    """Analytic and numerical derivatives agree: many elements along random directions, and one by one where those are not all right.
+
+    A derivative that is too noisy to decide is accepted within 1e-9 of the largest one.
+    """
+    if sum(map(np.size, args)) > 3 and set(check(f, *args, mode="projections", directions=2, **options).counts) == {"right"}:
+        return
+    report = check(f, *args, mode="elements", **options)
+    for element in report.elements:
+        if element.verdict == "kink":
+            raise AssertionError(f"there is a kink for operand {element.input} ({element.note}) {DECLARE_THE_KINK}")
+    largest = max((abs(element.analytic) for element in report.elements), default=0.0)
+    failures = [e for e in report.failures if e.verdict != "imprecise" or abs(e.analytic - e.numerical) > 1e-12 + 1e-9 * largest]
+    if failures:
+        worst = report.worst if report.worst in failures else failures[0]
+        place = f"operand {worst.input}" + (f", element [{', '.join(map(str, worst.index))}]" if worst.index else "")
+        raise AssertionError(f"for {place} {what} says {worst.analytic!r}, the numerical derivative is {_diagnosis(worst)}")
+
+
+def _diagnosis(element: Element) -> str:
+    """The numerical derivative, and what kind of mistake its ratio to the analytic one suggests."""
+    analytic, numerical = float(element.analytic), float(element.numerical)
+    text = f"{numerical!r} ± {float(element.error):.0e}"
+    if element.verdict != "wrong":
+        hint = "; if it is not defined there, say so: domain=[(low, high)]" if element.verdict == "domain" else ""
+        return f"{text}: {element.verdict}" + (f" ({element.note})" if element.note else "") + hint
+    if not analytic:
+        return f"{text}: the derivative is missing"
+    ratio = analytic / numerical if numerical else math.inf
+    if math.isclose(ratio, -1.0, rel_tol=1e-6):
+        return f"{text}: the sign is wrong"
+    return f"{text}: wrong by a factor {ratio:.10g}" if math.isfinite(ratio) else text
+
+
+# ── the same results everywhere ───────────────────────────────────────────────
+
+
+def same_everywhere(primitive: Primitive, call: Call) -> None:
+    """Recorded or not, on numbers or on arrays, contiguous or strided, writable or not: the same result, and no operand is changed."""
+    plain = primitive(*call.args, **call.params)
+    out, found = gradients(primitive, call, g := _cotangent(plain))
+    for k, (arg, gradient) in enumerate(zip(call.args, found, strict=True)):
+        if gradient is not None and np.shape(gradient) != np.shape(arg):
+            raise AssertionError(f"the gradient of operand {k} has shape {np.shape(gradient)}, the operand {np.shape(arg)}")
+    if not close(out.data, plain, 0.0):
+        raise AssertionError(f"recorded on Values the result is {_text(out.data)}, on plain data {_text(plain)}")
+    for layout in _LAYOUTS:
+        _same_in_layout(layout, primitive, call, g, plain, found)
+
+
+def _same_in_layout(layout: str, primitive: Primitive, call: Call, g: Any, plain: Any, expected: list[Any]) -> None:
+    """In this layout the result is `plain` and the gradients are as expected; neither forward nor a vjp writes into what it is given."""
+    prepare = _LAYOUTS[layout]
+    args, cotangent, result = [prepare(arg) for arg in call.args], prepare(g), prepare(plain)
+    given = (*args, cotangent, result)
+    before = [np.array(part) for part in given]
+    try:
+        again = primitive.forward(*args, **call.params)
+        pulled = {k: vjp(cotangent, result, *args) for k, vjp in vjps(primitive, call)}
+    except ValueError as error:
+        if "read-only" not in str(error):
+            raise
+        raise AssertionError(f"it writes into its operands: {error}") from None
+    for part, old in zip(given, before, strict=True):
+        if not np.array_equal(part, old, equal_nan=True):
+            raise AssertionError(f"it writes into what it is given: {_text(old)} became {_text(part)}")
+    single = layout == "float32"
+    if single and np.asarray(again).dtype != np.float32 and "dtype" not in call.params:
+        raise AssertionError(f"on float32 the result is {np.asarray(again).dtype}")
+    if not close(again, plain, 1e-4 if single else 1e-13):
+        raise AssertionError(f"on {layout} operands the result is {_text(again)}, otherwise {_text(plain)}")
+    for k, contribution in pulled.items():
+        broadcast = np.shape(contribution) != np.shape(expected[k])  # then the chain rule sums it
+        if not broadcast and not close(contribution, expected[k], 1e-3 if single else 1e-12):
+            raise AssertionError(
+                f"on {layout} operands the gradient of operand {k} is {_text(contribution)}, otherwise {_text(expected[k])}"
+            )
+
+
+def _strided(data: Any) -> Any:
+    """The same numbers with gaps between them, and backwards in memory."""
+    data = np.asarray(data, float)
+    if not data.ndim:
+        return data
+    roomy = np.full((*data.shape[:-1], 2 * data.shape[-1]), np.nan)[..., ::-2]
+    roomy[...] = data
+    return roomy
+
+
+def _read_only(data: Any) -> Any:
+    data = np.array(data, float)
+    data.flags.writeable = False
+    return data
+
+
+_LAYOUTS: dict[str, Callable[[Any], Any]] = {
+    "array": lambda data: np.array(data, float),
+    "read-only": _read_only,
+    "non-contiguous": _strided,
+    "Fortran-ordered": lambda data: np.array(data, float, order="F"),
+    "float32": lambda data: np.array(data, np.float32),
+}
+
+
+def same_on_floats(primitive: Primitive, call: Call) -> None:
+    """An elementwise rule gives on Python floats what it gives on arrays, element by element."""
+    if not primitive.elementwise:
+        return
+    args = np.broadcast_arrays(*call.args)
+    wide = primitive.forward(*args, **call.params)
+    pulled = [(k, vjp(np.float64(1.0), wide, *args)) for k, vjp in vjps(primitive, call)]
+    for i in np.ndindex(args[0].shape):
+        numbers = [float(arg[i]) for arg in args]
+        result = primitive(*numbers, **call.params)
+        if type(result) is not float or not close(result, wide[i], 1e-13):
+            raise AssertionError(
+                f"on Python floats {operand_names(primitive, len(numbers))} = {numbers} the result is {result!r}, on arrays {wide[i]}"
+            )
+        _, found = gradients(primitive, Call(tuple(numbers), call.params), 1.0)
+        for k, contribution in pulled:
+            expected = np.broadcast_to(contribution, args[0].shape)[i]
+            if not close(found[k], expected, 1e-12):
+                raise AssertionError(f"on Python floats {numbers} the gradient of operand {k} is {found[k]}, on arrays {expected}")
+
+
+# ── NaN, and the readers of the graph ─────────────────────────────────────────
+
+
+def beside_nan(primitive: Primitive, call: Call) -> None:
+    """Where a NaN does not reach the result, as in fmax, it gets no gradient and does not spoil the others'."""
+    blank = [k for k, arg in enumerate(call.args) if arg != arg]
+    if not blank or not math.isfinite(primitive(*call.args, **call.params)):
+        return
+    names = operand_names(primitive, len(call.args))
+    others = [k for k, _ in vjps(primitive, call) if k not in blank]
+    _agrees_with_numerical("beside a NaN it", primitive, *call.args, argnums=others, names=names)
+    _, found = gradients(primitive, call, 1.0)
+    for k in blank:
+        if found[k]:
+            raise AssertionError(f"operand {names[k]} is NaN and not part of the result, yet its gradient is {found[k]}")
+
+
+def readable(primitive: Primitive, call: Call) -> None:
+    """It draws and explains like every other: the picture shows its symbol, and every text the operands by name."""
+    from .. import draw, explain, to_text
+
+    out = primitive(*labelled_leaves(primitive, call), **call.params)
+    for reader in (lambda value: draw(value).source, explain, to_text):
+        text = str(reader(out))
+        if missing := [name for name in operand_names(primitive, len(call.args)) if name not in text]:
+            raise AssertionError(f"{getattr(reader, '__name__', 'draw')} does not show its operand {missing[0]}")
+    if primitive.symbol not in (source := draw(out).source) and primitive.name not in source:
+        raise AssertionError(f"draw does not show {primitive.symbol}")

@@ -1,0 +1,27 @@
+"""Data as Python source: what a message prints can be copied and run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+__all__ = ["literal"]
+
+
+def literal(data: Any) -> str:
+    """Data as Python source that makes it again, with NumPy as np."""
+    if isinstance(data, np.ndarray):
+        dtype = "" if data.dtype in (np.float64, np.int64, bool) else f", dtype=np.{data.dtype}"
+        if not data.size:
+            return f"np.zeros({data.shape}{dtype})"
+        with np.printoptions(threshold=data.size + 1, linewidth=10**6):
+            numbers = np.array2string(data, separator=", ", formatter={"float": lambda x: repr(float(x))})
+        return f"np.array({' '.join(numbers.split())}{dtype})"
+    if isinstance(data, tuple):
+        return f"({', '.join(map(literal, data))}{',' * (len(data) == 1)})"
+    if isinstance(data, np.generic):
+        return repr(data.item())
+    if isinstance(data, type) and data.__module__ == "numpy":
+        return f"np.{data.__name__}"
+    return "..." if data is Ellipsis else repr(data)

@@ -1,0 +1,189 @@
+"""Points at which the rule of a primitive is tried: inside its domain, clear of its kinks or right on them.
+
+Four kinds, each from small inputs to large ones, so that the first failure is a small one:
+
+* `ordinary_calls`: operands of every shape that the primitive takes, where the derivative exists;
+* `scattered_calls`: single numbers from tiny to large, where a rule may change its form;
+* `special_calls`: the points where kinks lie, 0, ±1, ±½, ±2, ties, and the zeros of the declared distances;
+* `limit_calls`: arrays without elements, and operands that are NaN.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import product
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..primitives import Primitive
+
+__all__ = [
+    "HIGH",
+    "LOW",
+    "MARGIN",
+    "Call",
+    "Shape",
+    "clear_of_kinks",
+    "inside",
+    "interval",
+    "limit_calls",
+    "ordinary_calls",
+    "parameter_sets",
+    "scattered_calls",
+    "special_calls",
+    "takes_numbers",
+]
+
+LOW, HIGH, MARGIN = -4.0, 4.0, 0.1
+SPECIAL = (0.0, 1.0, -1.0, 0.5, -0.5, 2.0, -2.0)
+SCATTERED = tuple(sign * size for size in (0.3, 1e-3, 0.49, 0.51, 1.7, 3.3, 8.0, 20.0) for sign in (1.0, -1.0))
+TIED = ([0.0], [1.0], [1.0, 0.0], [0.0, 2.0, 2.0], [-1.0, -1.0, 3.0], [1.0, 2.0, -1.5, 2.0])  # repeated to fill an array
+
+Shape = tuple[int, ...]
+
+
+class Call(NamedTuple):
+    """Operands and parameters for one call of a primitive."""
+
+    args: tuple[Any, ...]
+    params: dict[str, Any] = {}
+
+
+# ── domain and kinks ──────────────────────────────────────────────────────────
+
+
+def interval(primitive: Primitive, argnum: int, low: float = LOW, high: float = HIGH) -> tuple[float, float]:
+    """The interval to draw an operand from: the part of its domain between low and high, less a margin at each end of the domain.
+
+    A domain that lies outside of [low, high] gives a piece of the same length at its nearer end.
+    """
+    start, end = primitive.domain[0 if primitive.variadic else argnum]
+    margin = min(MARGIN, (end - start) / 20)
+    start, end = start + margin, end - margin
+    if start > high:
+        return start, min(end, start + high - low)
+    if end < low:
+        return max(start, end - high + low), end
+    return max(low, start), min(high, end)
+
+
+def inside(primitive: Primitive, args: Sequence[Any]) -> Any:
+    """Where the operands lie inside the open domain: a boolean, or an array of the shape they broadcast to."""
+    bounds = primitive.domain * len(args) if primitive.variadic else primitive.domain
+    within: Any = True
+    for (low, high), arg in zip(bounds, args, strict=False):
+        within = within & (np.asarray(low < arg) & np.asarray(arg < high))
+    return within
+
+
+def clear_of_kinks(primitive: Primitive, args: Sequence[Any], params: dict[str, Any], margin: float = MARGIN / 2) -> bool:
+    """Whether the operands keep a margin to every declared kink."""
+    return all(np.all(np.absolute(kink.distance(*args, **params)) >= margin) for kink in primitive.kinks)
+
+
+def takes_numbers(primitive: Primitive) -> bool:
+    """Whether the primitive can be called on single numbers, as far as its entry tells."""
+    return primitive.elementwise or (not primitive.cases and not primitive.variadic)
+
+
+def parameter_sets(primitive: Primitive) -> list[dict[str, Any]]:
+    """The parameters to try: none, and those of the cases."""
+    return [{}, *(case.params for case in primitive.cases if case.params)]
+
+
+# ── ordinary points ───────────────────────────────────────────────────────────
+
+
+def ordinary_calls(primitive: Primitive, rng: np.random.Generator) -> Iterator[Call]:
+    """Calls at which the derivative exists: two for single numbers, one for each other choice of shapes and parameters."""
+    for shapes, params in _shapes_and_parameters(primitive):
+        for _ in range(1 if any(shapes) else 2):
+            if call := _draw(primitive, shapes, params, rng):
+                yield call
+
+
+def _shapes_and_parameters(primitive: Primitive) -> list[tuple[tuple[Shape, ...], dict[str, Any]]]:
+    """The primitive's cases and, for an elementwise one, shapes that broadcast; the smallest first."""
+    chosen: list[tuple[tuple[Shape, ...], dict[str, Any]]] = []
+    arity = len(primitive.vjps)
+    if primitive.elementwise or not primitive.cases:
+        chosen.append((((),) * arity, {}))
+        chosen.append((((1,),) * arity, {}))
+        for k in range(arity if arity > 1 else 0):
+            chosen.append((tuple((2,) if j == k else () for j in range(arity)), {}))
+            chosen.append((tuple((3, 1) if j == k else (2,) for j in range(arity)), {}))
+        chosen.append((((2, 3),) * arity, {}))
+    chosen.extend(primitive.cases)
+    return sorted(chosen, key=lambda choice: sum(map(math.prod, choice[0])))
+
+
+def _draw(primitive: Primitive, shapes: Sequence[Shape], params: dict[str, Any], rng: np.random.Generator) -> Call | None:
+    """Operands of these shapes, inside the domain and clear of kinks, or None where 200 attempts find none.
+
+    The numbers are distinct, and have as few decimals as the interval allows: one where it is several units long.
+    """
+    for _ in range(200):
+        pools: dict[tuple[float, float], list[float]] = {}  # operands with the same interval share distinct numbers
+        args = []
+        for argnum, shape in enumerate(shapes):
+            low, high = bounds = interval(primitive, argnum)
+            if bounds not in pools:
+                decimals = 1 - min(0, math.floor(math.log10((high - low) / 2)))
+                pools[bounds] = [x for x in rng.permutation(np.round(np.arange(low, high, 10.0**-decimals), decimals)).tolist() if x]
+            pool, size = pools[bounds], math.prod(shape)
+            if len(pool) < size:
+                raise ValueError(
+                    f"the shapes {tuple(shapes)} need {size} distinct numbers between {low:g} and {high:g}: use smaller shapes"
+                )
+            args.append(np.array(pool[:size]).reshape(shape) if shape else pool[0])
+            pools[bounds] = pool[size:]
+        if clear_of_kinks(primitive, args, params):
+            return Call(tuple(args), params)
+    return None
+
+
+# ── single numbers, ties and limits ───────────────────────────────────────────
+
+
+def scattered_calls(primitive: Primitive) -> Iterator[Call]:
+    """Single numbers from tiny to large, clear of kinks: a rule may have a series near 0 and another form far out."""
+    if takes_numbers(primitive):
+        columns = [np.roll(SCATTERED, 5 * k) for k in range(len(primitive.vjps))]
+        for params in parameter_sets(primitive):
+            yield from (call for call in _calls_on_rows(primitive, columns, params) if clear_of_kinks(primitive, *call, margin=1e-3))
+
+
+def _calls_on_rows(primitive: Primitive, columns: Sequence[Any], params: dict[str, Any]) -> Iterator[Call]:
+    """One call for each row of the columns, an operand in each column, that lies in the domain and has a finite result."""
+    for row in dict.fromkeys(zip(*(np.asarray(column).tolist() for column in columns), strict=True)):
+        if np.all(inside(primitive, row)) and np.isfinite(primitive(*row, **params)):
+            yield Call(row, params)
+
+
+def special_calls(primitive: Primitive) -> Iterator[Call]:
+    """Calls at the points where a kink may lie: 0, ±1, ±½, ±2, ties, and the zeros of the declared distances."""
+    if takes_numbers(primitive):
+        arity = len(primitive.vjps)
+        for params in parameter_sets(primitive):
+            some = SPECIAL if arity == 1 else SPECIAL[:3]
+            first, *others = (np.array(column) for column in zip(*product(some, repeat=arity), strict=True))
+            on_kinks = [first - kink.distance(first, *others, **params) for kink in primitive.kinks]  # exact where the distance is x - c
+            on_kinks = [column for column in on_kinks if column.shape == first.shape and np.isfinite(column).all()]
+            columns = [np.concatenate([first, *on_kinks]), *(np.tile(other, 1 + len(on_kinks)) for other in others)]
+            yield from _calls_on_rows(primitive, columns, params)
+        return
+    for shapes, params in primitive.cases:
+        for numbers in TIED:
+            args = tuple(np.resize(numbers, shape) if shape else numbers[0] for shape in shapes)
+            if all(np.all(inside(primitive, [arg])) for arg in args) and np.all(np.isfinite(primitive(*args, **params))):
+                yield Call(args, params)
+
+
+def limit_calls(primitive: Primitive) -> Iterator[Call]:
+    """Arrays without elements, and a NaN in each operand beside numbers in the others."""
+    arity = len(primitive.vjps)
+    if takes_numbers(primitive):
+        yield from (Call((np.zeros(shape),) * arity) for shape in ((0,), (2, 0)))
+        yield from (Call(tuple(math.nan if j == k else 0.3 + 0.5 * j for j in range(arity))) for k in range(arity))
