@@ -14,7 +14,7 @@ for one node; what stands after it is the same pass again, as it runs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,8 @@ import numpy as np
 from . import modes
 from .arrays import was_written
 from .fast import push_scalar
-from .node import Node, age, describe, location, operands, reachable
+from .handmade import Handmade
+from .node import Node, Pending, age, describe, location, operands, reachable
 from .primitives import Primitive
 
 
@@ -32,31 +33,6 @@ class MutationError(RuntimeError):
 
 class AnomalyError(FloatingPointError):
     """A NaN or an inf came up inside `detect_anomaly`."""
-
-
-class Handmade(Primitive):
-    """The operation of a node made by hand: its `_backward` closure stands in for the vjps."""
-
-    backward_closure: Callable[[], None] | None = None
-
-    def __init__(self, op: str):
-        super().__init__(op, lambda *args: None, ())
-
-    def contributions(self, node: Node, g: Any) -> Iterator[tuple[Node, Any]]:
-        """What the closure adds to the gradients of its operands.  Their own gradients are put back afterwards."""
-        if self.backward_closure is None:
-            raise TypeError(f"the node {self.name!r} was made by hand and has no derivative; assign its _backward")
-        node._grad = g
-        inputs = {o: o._grad for o in operands(node) if type(o) is not float}
-        for operand in inputs:
-            operand._grad = None
-        try:
-            self.backward_closure()
-            added = {operand: operand._grad for operand in inputs}
-        finally:
-            for operand, before in inputs.items():
-                operand._grad = before
-        yield from ((o, grad) for o, grad in added.items() if grad is not None and o.requires_grad)
 
 
 # ── the chain rule for one node ───────────────────────────────────────────────
@@ -186,8 +162,9 @@ def backprop(
 ) -> dict[Any, Any]:
     """Push the seed back from the root; return the gradient of every leaf that it reaches.
 
-    During the pass the gradient of each node stands in its own `_grad`.  At the end, also when the pass
-    fails, the leaves get back the gradients that they had before.
+    The gradients of leaves stand in a dict of the pass, so that leaves are as before if the pass fails or is
+    interrupted.  The gradient of an interior node stands in its `_grad`: first `pending`, by which the pass
+    also sees that it has met the node, and then the sum of what has arrived.
 
     Args:
         root: the Node to differentiate.
@@ -201,83 +178,75 @@ def backprop(
     oldest = -1 if inputs is None else min(map(age, inputs), default=0)
     if not root.requires_grad or root._id < oldest:
         return {}
-    pending = object()
-    order, leaves, cut = _route(root, pending, oldest)
-    found: dict[Any, Any] = {}
-    try:
-        root._grad = seed
-        _push(order, pending, oldest if cut else -1, create_graph, retain_graph)
-    finally:
-        for leaf, before in leaves.items():
-            if leaf._grad is not pending:
-                found[leaf] = leaf._grad
-            leaf._grad = before
-    return found
-
-
-def _route(root: Node, pending: object, oldest: float) -> tuple[list[Node], dict[Node, Any], bool]:
-    """The way of a pass from the root to the leaves; on it each node's `_grad` becomes `pending`.
-
-    Returns the interior nodes, oldest first; the leaves with the gradients that they held; and whether the
-    pass stops at some node because that is older than `oldest`.
-    """
-    order: list[Node] = []
-    leaves: dict[Node, Any] = {}
-    cut = False
+    leaves: dict[Any, Any] = {}
     if root._primitive is None:
-        leaves[root] = root._grad
+        leaves[root] = seed
     else:
-        order.append(root)
+        pending = Pending()
+        order, cut = _route(root, pending, oldest)
+        root._grad = seed
+        _push(order, leaves, pending, oldest if cut else -1, create_graph, retain_graph)
+    return leaves
+
+
+def _route(root: Node, pending: Pending, oldest: float) -> tuple[list[Node], bool]:
+    """The interior nodes on the way from the root to the leaves, oldest first, each with the gradient `pending`.
+
+    The second result tells whether the pass stops at some node because that is older than `oldest`.
+    """
+    order, cut = [root], False
     root._grad = pending
     for node in order:  # the list grows while it is read
         x, y = node._x, node._y
         for operand in x if type(x) is tuple else (x,) if y is None else (x, y):
-            if type(operand) is not float and operand._grad is not pending and operand.requires_grad:
+            if type(operand) is not float and operand.requires_grad:
                 if operand._id < oldest:
                     cut = True
-                    continue
-                if operand._primitive is None:
-                    leaves[operand] = operand._grad
-                else:
+                elif operand._primitive is not None and operand._grad is not pending:
+                    operand._grad = pending
                     order.append(operand)
-                operand._grad = pending
     order.sort(key=age)
-    return order, leaves, cut
+    return order, cut
 
 
-def _push(order: list[Node], pending: object, oldest: float, create_graph: bool, retain_graph: bool) -> None:
+def _push(order: list[Node], leaves: dict[Any, Any], pending: Pending, oldest: float, create_graph: bool, retain_graph: bool) -> None:
     """Let each node, youngest first, pass its cotangent on to its operands."""
     plain = not (modes.active or create_graph) and oldest < 0
     owned: set[Node] = set()  # nodes whose gradient so far is an array that this pass made, and that nobody else holds
     while order:
         node = order.pop()
         g, primitive, x = node._grad, node._primitive, node._x
-        if plain and type(g) is float and primitive.elementwise and node._params is None and push_scalar(node, g, pending):
+        if plain and type(g) is float and primitive.elementwise and node._params is None and push_scalar(node, g, leaves, pending):
             if retain_graph:
                 continue
         elif g is pending:  # no use of this node passed anything on
             node._grad = None
         elif plain and primitive.add_back and x in owned and x._id < node._id:
             owned.discard(node)
-            primitive.add_back(x._grad, g, node._data, x._data, **node._params)
+            primitive.add_back(leaves[x] if x._primitive is None else x._grad, g, node._data, x._data, **node._params)
         else:
             owned.discard(node)
             for operand, contribution in contributions(node, g, record=create_graph, oldest=oldest):
-                so_far = operand._grad
+                is_leaf = operand._primitive is None
+                so_far = leaves.get(operand, pending) if is_leaf else operand._grad
                 if so_far is pending:
                     if type(contribution) is np.ndarray:
                         if contribution.base is None and contribution is not g:
                             owned.add(operand)
-                        elif operand._primitive is None:  # the user's, so it must not be a view of another array
+                        elif is_leaf:  # the user's, so it must not be a view of another array
                             contribution = contribution.copy()
                             owned.add(operand)
-                    operand._grad = contribution
                 elif operand in owned:
                     np.add(so_far, contribution, out=so_far)
+                    continue
                 else:
-                    operand._grad = so_far + contribution
+                    contribution = so_far + contribution
                     if type(contribution) is np.ndarray:
                         owned.add(operand)
+                if is_leaf:
+                    leaves[operand] = contribution
+                else:
+                    operand._grad = contribution
             contribution = so_far = None  # large arrays: let them go before the next are made
         if not retain_graph:
             node._grad = node._y = node._params = None

@@ -19,7 +19,7 @@ import numpy as np
 
 from . import modes
 from .arrays import as_stored
-from .node import Node, next_id
+from .node import Node, Pending, next_id
 from .primitives import Primitive
 
 __all__ = ["install", "push_scalar"]
@@ -29,13 +29,14 @@ _frame = sys._getframe
 
 
 def install(kind: type[Node], constant: Callable[[Any], Any]) -> None:
-    """Put a fast method in the place of each plain one that has a `primitive` of one or two operands.
+    """Put a fast method before each plain one that the class inherits with a `primitive` of one or two operands.
 
     Args:
         kind: the class, and that of the results.
         constant: makes an operand of an array.
     """
-    for name, plain in list(vars(kind).items()):
+    for name in dir(kind):
+        plain = getattr(kind, name)
         primitive = getattr(plain, "primitive", None)
         if primitive is not None:
             method = unary(kind, primitive, plain) if len(primitive.vjps) == 1 else binary(kind, primitive, plain, constant)
@@ -132,7 +133,7 @@ def unary(kind: type[Node], primitive: Primitive, plain: Callable[..., Any]) -> 
     return method
 
 
-def push_scalar(node: Node, g: float, pending: object) -> bool:
+def push_scalar(node: Node, g: float, leaves: dict[Node, Any], pending: Pending) -> bool:
     """Add what a node passes on to the gradients of its operands, if all are Python floats; False if they are not."""
     x, y, rules, out, born = node._x, node._y, node._primitive.float_vjps, node._data, node._id
     try:
@@ -142,8 +143,11 @@ def push_scalar(node: Node, g: float, pending: object) -> bool:
             to_x = rules[0](g, out, x._data)
             if type(to_x) is not float:
                 return False
-            so_far = x._grad
-            x._grad = to_x if so_far is pending else so_far + to_x
+            if x._primitive is None:
+                leaves[x] = leaves[x] + to_x if x in leaves else to_x
+            else:
+                so_far = x._grad
+                x._grad = to_x if so_far is pending else so_far + to_x
             return True
         if type(x) is float:
             x_data, x_wanted = x, False
@@ -166,11 +170,17 @@ def push_scalar(node: Node, g: float, pending: object) -> bool:
             if type(to_y) is not float:
                 return False
         if x_wanted:
-            so_far = x._grad
-            x._grad = to_x if so_far is pending else so_far + to_x
+            if x._primitive is None:
+                leaves[x] = leaves[x] + to_x if x in leaves else to_x
+            else:
+                so_far = x._grad
+                x._grad = to_x if so_far is pending else so_far + to_x
         if y_wanted:
-            so_far = y._grad
-            y._grad = to_y if so_far is pending else so_far + to_y
+            if y._primitive is None:
+                leaves[y] = leaves[y] + to_y if y in leaves else to_y
+            else:
+                so_far = y._grad
+                y._grad = to_y if so_far is pending else so_far + to_y
         return True
     except (ArithmeticError, ValueError):  # 1/0.0 and the like: NumPy has an answer
         return False

@@ -16,7 +16,7 @@ from weakref import ref
 
 import numpy as np
 
-__all__ = ["Node", "age", "describe", "location", "new_node", "next_id", "operands", "reachable"]
+__all__ = ["Node", "Pending", "age", "describe", "location", "new_node", "next_id", "operands", "reachable"]
 
 _new = object.__new__
 next_id = count().__next__
@@ -34,7 +34,7 @@ class Node:
     # fmt: off
     __slots__ = (  # noqa: RUF023
         "_data",            # float | np.floating | np.ndarray
-        "_grad",            # None, or a gradient in the shape of the data; `pending` while a pass is under way
+        "_grad",            # None, or the gradient in the shape of the data; Pending() where a pass has yet to bring one
         "_primitive",       # None for a leaf
         "_x", "_y",         # the operands; read them with `operands`
         "_params",          # the primitive's parameters, or None
@@ -72,6 +72,12 @@ class Node:
         forget(key, None)
         if label:
             _labels[key] = (label, ref(self, lambda _: forget(key, None)))
+
+
+class Pending:
+    """The gradient of an interior node that a backward pass has met and that has received nothing yet; each pass has its own."""
+
+    __slots__ = ()
 
 
 N = TypeVar("N", bound=Node)

@@ -6,40 +6,30 @@
     a.grad, b.grad
 
 Every operation on a Value enters a node into the graph: its result, its primitive, its operands.
-Python's operators, the methods below and NumPy's own functions (through NumPy's two dispatch protocols)
-all end in `record`.
+Python's operators, the methods and NumPy's own functions (`engine.operators`) call a primitive, and a
+primitive that meets a Value calls `record`.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from . import backprop, fast, modes
 from .arrays import as_stored, copy_as_float, fingerprint, was_written
-from .node import Node, describe, location, new_node, next_id, operands
-from .primitives import (
-    DISPATCH,
-    PLAIN,
-    Primitive,
-    activations as act,
-    arithmetic as ari,
-    contractions as con,
-    exponentials as exps,
-    reductions as red,
-    shapes as shp,
-)
+from .handmade import Handmade
+from .node import Pending, describe, location, new_node, next_id, operands
+from .operators import Operators
+from .primitives import Primitive
 
 __all__ = ["Parameter", "Value", "stop_gradient"]
 
 _frame = sys._getframe
 _HERE = os.path.dirname(__file__) + os.sep
-_OPERANDS = (Node, int, float, np.generic, np.ndarray, list, tuple)  # what an operator takes on its other side
-_REDUCTIONS: dict[Any, Primitive] = {np.add: red.sum, np.multiply: red.prod, np.maximum: red.max, np.minimum: red.min}
 
 
 # ── recording ─────────────────────────────────────────────────────────────────
@@ -100,39 +90,7 @@ class _IsEngine(dict[str, bool]):
 _is_engine = _IsEngine()
 
 
-def _operator(primitive: Primitive) -> Any:
-    """A primitive of two operands as an operator: a + b."""
-
-    def operator(self: Value, other: Any) -> Value:
-        return record(primitive, (self, other), {}) if isinstance(other, _OPERANDS) else NotImplemented
-
-    operator.__name__, operator.__doc__, operator.primitive = primitive.name, primitive.__doc__, primitive  # type: ignore[attr-defined]
-    return operator
-
-
-def _reflected(primitive: Primitive) -> Any:
-    """The same where the Value stands on the right: 2 + b."""
-
-    def operator(self: Value, other: Any) -> Value:
-        return record(primitive, (other, self), {}) if isinstance(other, _OPERANDS) else NotImplemented
-
-    operator.__name__, operator.__doc__ = primitive.name, primitive.__doc__
-    return operator
-
-
-def _method(function: Callable[..., Any]) -> Any:
-    """A primitive, or a function made of some, as a method: x.tanh()."""
-
-    def method(self: Value, *args: Any, **params: Any) -> Value:
-        return function(self, *args, **params)
-
-    method.__name__, method.__doc__ = function.__name__, function.__doc__
-    if isinstance(function, Primitive) and len(function.vjps) == 1 and not function.variadic:
-        method.primitive = function  # type: ignore[attr-defined]
-    return method
-
-
-class Value(Node):
+class Value(Operators):
     """A scalar or an array, the operation that made it, and its gradient.
 
     Args:
@@ -164,7 +122,7 @@ class Value(Node):
             self.label = label
         if _children:
             self._x = tuple(child if isinstance(child, Value) else Value(child, requires_grad=False) for child in _children)
-            self._primitive = backprop.Handmade(_op or "?")
+            self._primitive = Handmade(_op or "?")
 
     # ── what it holds ─────────────────────────────────────────────────────────
 
@@ -223,37 +181,7 @@ class Value(Node):
     @property
     def has_grad(self) -> bool:
         """Whether a backward pass has reached it since the last `zero_grad`."""
-        return self._grad is not None and type(self._grad) is not object  # that is: not pending
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of the data, () for a scalar."""
-        return np.shape(self._data)
-
-    @property
-    def ndim(self) -> int:
-        """The number of axes."""
-        return np.ndim(self._data)
-
-    @property
-    def size(self) -> int:
-        """The number of elements."""
-        return int(np.size(self._data))
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The floating type of the data; float64 for a Python float."""
-        return np.dtype(np.float64) if type(self._data) is float else self._data.dtype
-
-    @property
-    def T(self) -> Value:
-        """The axes in reverse order."""
-        return shp.transpose(self)
-
-    @property
-    def mT(self) -> Value:
-        """The last two axes exchanged."""
-        return shp.swapaxes(self, -1, -2)
+        return self._grad is not None and type(self._grad) is not Pending
 
     @property
     def is_leaf(self) -> bool:
@@ -341,7 +269,7 @@ class Value(Node):
 
     @_backward.setter
     def _backward(self, closure: Callable[[], None]) -> None:
-        if not isinstance(self._primitive, backprop.Handmade):
+        if not isinstance(self._primitive, Handmade):
             raise AttributeError("only a node made by hand, Value(data, _children, _op), takes a _backward of its own")
         self._primitive.backward_closure = closure
 
@@ -360,88 +288,11 @@ class Value(Node):
         self.requires_grad = requires_grad
         return self
 
-    # ── NumPy's protocols ─────────────────────────────────────────────────────
-
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **params: Any) -> Any:
-        if out is not None:
-            raise TypeError(f"np.{ufunc.__name__} cannot write into out= here: a recorded value is never changed in place; use the result")
-        if method == "__call__":
-            meant = DISPATCH.get(ufunc)
-            if type(meant) is Primitive and not params and len(inputs) == len(meant.vjps):
-                return record(meant, inputs, {})
-            if meant is not None:
-                return meant(*inputs, **params)
-            if ufunc in PLAIN:
-                return ufunc(*map(_plain, inputs), **params)
-        reduction = _REDUCTIONS.get(ufunc)
-        if method == "reduce" and reduction:
-            params.setdefault("axis", 0)
-            return reduction(*inputs, **params)
-        raise TypeError(_no_rule(f"np.{ufunc.__name__}{'' if method == '__call__' else '.' + method}"))
-
-    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        if function in DISPATCH:
-            return DISPATCH[function](*args, **kwargs)
-        if function in PLAIN:
-            return function(*map(_plain, args), **{key: _plain(arg) for key, arg in kwargs.items()})
-        module = function.__module__.replace("numpy", "np", 1)
-        raise TypeError(_no_rule(f"{module}.{function.__name__}"))
-
-    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
-        raise TypeError(f"{describe(self)} would leave the graph here; write np.stack([...]) to join Values, .data for the plain array")
-
-    def __float__(self) -> float:
-        raise TypeError(f"float() of {describe(self)} would leave the graph here; write .item() for the plain number")
-
-    __int__ = __index__ = __complex__ = __float__  # type: ignore[assignment]
-
-    # ── comparisons and containers: plain answers ─────────────────────────────
-
-    def __bool__(self) -> bool:
-        return bool(self._data)
-
-    def __eq__(self, other: Any) -> Any:
-        return self._data == _plain(other)
-
-    def __ne__(self, other: Any) -> Any:
-        return self._data != _plain(other)
-
-    def __lt__(self, other: Any) -> Any:
-        return self._data < _plain(other)
-
-    def __le__(self, other: Any) -> Any:
-        return self._data <= _plain(other)
-
-    def __gt__(self, other: Any) -> Any:
-        return self._data > _plain(other)
-
-    def __ge__(self, other: Any) -> Any:
-        return self._data >= _plain(other)
-
-    __hash__ = object.__hash__
-
-    def __len__(self) -> int:
-        if not self.ndim:
-            raise TypeError(f"len() of {describe(self)}")
-        return self.shape[0]
-
-    def __iter__(self) -> Iterator[Value]:
-        if not self.ndim:
-            raise TypeError(f"cannot iterate over {describe(self)}")
-        return (self[i] for i in range(len(self)))
-
-    def __getitem__(self, index: Any) -> Value:
-        return shp.getitem(self, index=_plain_index(index))
-
-    def __setitem__(self, index: Any, new: Any) -> None:
-        raise TypeError(
-            f"{describe(self)} cannot be written in place, the graph would lose its old numbers; "
-            "make a new one: np.where(mask, new, value), or leaf.data[index] = ... before the forward pass"
-        )
+    # ── as text ───────────────────────────────────────────────────────────────
 
     def __repr__(self) -> str:
         grad = self._grad if self.has_grad else 0.0
-        return f"Value(data={_short(self._data)}, grad={_short(_plain(grad))})"
+        return f"Value(data={_short(self._data)}, grad={_short(getattr(grad, '_data', grad))})"
 
     def __format__(self, spec: str) -> str:
         return format(self._data, spec) if spec else repr(self)
@@ -450,51 +301,6 @@ class Value(Node):
         if not self.is_leaf:
             raise TypeError(f"only leaves can be copied or pickled, and {self._primitive.name} made {describe(self)}; detach() it")
         return (_rebuild, (type(self), self._data, self.label, self.requires_grad))
-
-    # ── operators and methods ─────────────────────────────────────────────────
-
-    __add__, __radd__ = _operator(ari.add), _reflected(ari.add)
-    __sub__, __rsub__ = _operator(ari.subtract), _reflected(ari.subtract)
-    __mul__, __rmul__ = _operator(ari.multiply), _reflected(ari.multiply)
-    __truediv__, __rtruediv__ = _operator(ari.divide), _reflected(ari.divide)
-    __pow__, __rpow__ = _operator(ari.power), _reflected(ari.power)
-    __matmul__, __rmatmul__ = _operator(con.matmul), _reflected(con.matmul)
-    __neg__, __pos__, __abs__ = _method(ari.negative), _method(ari.positive), _method(ari.absolute)
-
-    relu, sigmoid, tanh = _method(act.relu), _method(act.sigmoid), _method(exps.tanh)
-    exp, log, sqrt = _method(exps.exp), _method(exps.log), _method(ari.sqrt)
-    sin, cos = _method(exps.sin), _method(exps.cos)
-    abs, square = _method(ari.absolute), _method(ari.square)
-    leaky_relu, elu, selu = _method(act.leaky_relu), _method(act.elu), _method(act.selu)
-    gelu, silu, softplus = _method(act.gelu), _method(act.silu), _method(act.softplus)
-    softsign, hardtanh = _method(act.softsign), _method(act.hardtanh)
-    softmax, log_softmax, logsumexp = _method(act.softmax), _method(act.log_softmax), _method(red.logsumexp)
-
-    sum, mean, prod = _method(red.sum), _method(red.mean), _method(red.prod)
-    max, min = _method(red.max), _method(red.min)
-    var, std, norm = _method(red.var), _method(red.std), _method(red.norm)
-    cumsum, cumprod, trace = _method(red.cumsum), _method(red.cumprod), _method(red.trace)
-
-    ravel, flatten, squeeze = _method(shp.ravel), _method(shp.ravel), _method(shp.squeeze)
-    swapaxes, take, repeat = _method(shp.swapaxes), _method(shp.take), _method(shp.repeat)
-    diagonal, astype = _method(shp.diagonal), _method(shp.astype)
-    dot, clip, round = _method(con.dot), _method(ari.clip), _method(ari._round)
-
-    def reshape(self, *shape: Any) -> Value:
-        """The same elements in another shape, in C order: reshape(2, 3) or reshape((2, 3))."""
-        return shp.reshape(self, shape[0] if len(shape) == 1 else shape)
-
-    def transpose(self, *axes: Any) -> Value:
-        """The axes in another order, reversed by default: transpose(1, 0) or transpose((1, 0))."""
-        return shp.transpose(self, axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes or None)
-
-    def argmax(self, axis: int | None = None) -> Any:
-        """The index of the largest element, as plain data."""
-        return np.argmax(self._data, axis)
-
-    def argmin(self, axis: int | None = None) -> Any:
-        """The index of the smallest element, as plain data."""
-        return np.argmin(self._data, axis)
 
 
 class Parameter(Value):
@@ -526,33 +332,12 @@ def _constant(data: Any) -> Value | float:
     return constant
 
 
-def _plain(thing: Any) -> Any:
-    return thing._data if isinstance(thing, Value) else thing
-
-
-def _plain_index(index: Any) -> Any:
-    """An index without Values and lists; Values serve as integers or masks only by their data."""
-    if isinstance(index, tuple):
-        return tuple(map(_plain_index, index))
-    if isinstance(index, Value):
-        raise TypeError(f"{describe(index)} cannot be an index, its numbers are real; use an integer array")
-    if isinstance(index, (list, np.ndarray)):
-        return np.array(index, dtype=int if type(index) is list and not index else None)  # a copy: the graph keeps it
-    return index
-
-
 def _short(data: Any) -> str:
     return np.array2string(data, precision=4, threshold=20, separator=", ") if type(data) is np.ndarray else repr(float(data))
 
 
 def _rebuild(kind: type[Value], data: Any, label: str, requires_grad: bool) -> Value:
     return kind(data, label=label, requires_grad=requires_grad)
-
-
-def _no_rule(name: str) -> str:
-    return (
-        f"{name} has no rule here; build it from functions that have one, enter one with engine.primitive, or take .data for plain numbers"
-    )
 
 
 def stop_gradient(value: Any) -> Any:

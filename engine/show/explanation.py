@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from ..backprop import Handmade, contributions
+from ..backprop import contributions
+from ..handmade import Handmade
 from ..primitives import TABLE
 from ..value import Value
 from .formats import shape_of, summary

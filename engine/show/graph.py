@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..backprop import Handmade, MutationError, contributions
+from ..backprop import MutationError, contributions
+from ..handmade import Handmade
 from ..node import age, operands, reachable
 from ..trees import tree_paths
 from ..value import Parameter, Value

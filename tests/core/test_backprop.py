@@ -824,3 +824,31 @@ def test_the_tables_own_rules_return_arrays_of_their_own(name):
         for argnum in range(len(args)):
             back = made.vjp(argnum)(np.ones_like(out), out, *args, **case.params)
             assert not any(back is given for given in (out, *args))
+
+
+@pytest.mark.parametrize("moment", range(1, 120, 3))
+def test_an_interrupt_leaves_the_leaves_as_they_were(moment):
+    w, x = Value([[1.0, 2.0]], label="w"), Value(3.0, label="x")
+    loss = ((w * x).tanh() * x + (x * x * x.sigmoid())).sum()
+    loss.backward()
+    before, passed = [w.grad.copy(), x.grad], 0
+
+    def interrupt(frame, event, arg):
+        nonlocal passed
+        if event == "line" and frame.f_code.co_filename.endswith(("backprop.py", "fast.py")):
+            passed += 1
+            if passed == moment:
+                raise KeyboardInterrupt
+        return interrupt
+
+    sys.settrace(interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            loss.backward()
+    finally:
+        sys.settrace(None)
+    assert np.array_equal(w.grad, before[0])
+    assert x.grad == before[1]
+    loss.backward()
+    assert np.array_equal(w.grad, 2 * before[0])
+    assert x.grad == 2 * before[1]
