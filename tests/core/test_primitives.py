@@ -14,7 +14,8 @@ from hypothesis.extra import numpy as hnp
 import engine
 from engine import Value
 from engine.primitives import COMPOSITES, TABLE
-from tests.core.entries import BY_NAME, ENTRIES, Call, Entry
+from tests.core.calls import Call
+from tests.core.entries import BY_NAME, ENTRIES, Entry
 from tests.core.numerical import along, close, inner
 
 EPS = np.finfo(np.float64).eps

@@ -1,0 +1,134 @@
+"""Modes of recording: no_grad, enable_grad and detect_anomaly, in one thread and in several."""
+
+from __future__ import annotations
+
+import random
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import engine
+from engine import AnomalyError, Value
+
+# Smooth steps, each for two earlier results; all but the sums keep numbers near 1.
+STEPS: dict[str, Callable[[Any, Any], Any]] = {
+    "x + y": lambda x, y: x + y,
+    "x - y": lambda x, y: x - y,
+    "x * y": lambda x, y: np.sin(x) * y,
+    "x / y": lambda x, y: x / (2.0 + y * y),
+    "tanh x": lambda x, y: np.tanh(x),
+    "sin x": lambda x, y: np.sin(x + 0.5),
+    "x * x": lambda x, y: np.tanh(x * x),
+    "3 x": lambda x, y: 3.0 * np.tanh(x),
+    "row sum": lambda x, y: np.tanh(np.sum(x) + y),
+    "turned": lambda x, y: x[..., ::-1] * 0.5 + y if np.ndim(x) else x + y,
+}
+
+
+def test_no_grad_records_nothing() -> None:
+    a = Value(2.0)
+    with engine.no_grad():
+        b = a * 3
+        with engine.enable_grad():
+            c = a * 4
+    assert b.is_leaf
+    assert not b.requires_grad
+    assert b.data == 6.0
+    c.backward()
+    assert a.grad == 4.0
+    assert (a * 5).requires_grad
+
+
+def test_no_grad_decorates_and_survives_an_error() -> None:
+    @engine.no_grad()
+    def double(x: Value) -> Value:
+        return x * 2
+
+    a = Value(2.0)
+    assert not double(a).requires_grad
+    assert not double(double(a)).requires_grad
+    with pytest.raises(RuntimeError), engine.no_grad():
+        raise RuntimeError
+    assert (a * 2).requires_grad
+
+
+def test_no_grad_holds_for_its_own_thread() -> None:
+    """One thread inside, another outside, at the same time; and many at once."""
+    inside, done = threading.Event(), threading.Event()
+    seen: dict[str, bool] = {}
+    a = Value(2.0)
+
+    def quiet() -> None:
+        with engine.no_grad():
+            inside.set()
+            done.wait(5)
+            seen["quiet"] = (a * 2).requires_grad
+
+    thread = threading.Thread(target=quiet)
+    thread.start()
+    assert inside.wait(5)
+    seen["loud"] = (a * 2).requires_grad
+    done.set()
+    thread.join()
+    assert seen == {"quiet": False, "loud": True}
+
+    wrong: list[int] = []
+
+    def switch(seed: int) -> None:
+        choose = random.Random(seed)
+        for _ in range(300):
+            recording = choose.random() < 0.5
+            with engine.enable_grad() if recording else engine.no_grad():
+                if (a * 2).requires_grad is not recording:
+                    wrong.append(seed)
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        threads = [threading.Thread(target=switch, args=(seed,)) for seed in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
+    assert not wrong
+    assert engine.modes.active == 0
+
+
+def here() -> int:
+    """The caller's line number."""
+    return sys._getframe(1).f_lineno
+
+
+@pytest.mark.parametrize("data", [-1.0, np.array([1.0, -1.0])])
+def test_detect_anomaly_names_the_first_bad_node_forward(data: Any) -> None:
+    x = Value(data, label="x")
+    with engine.detect_anomaly():
+        y = x * 2
+        with pytest.raises(AnomalyError, match=rf"NaN in the forward of log at .*test_modes\.py:{here() + 1}\b"):
+            np.log(y)
+        with pytest.raises(AnomalyError, match=r"inf in the forward of divide .*'x'"):
+            x / 0.0
+    assert np.isnan(np.log(x).data).any()
+
+
+def test_detect_anomaly_names_the_first_bad_node_backward() -> None:
+    x = Value(0.0, label="x")
+    with engine.detect_anomaly():
+        line = here() + 1
+        y = np.sqrt(x)
+        with pytest.raises(AnomalyError, match=rf"inf in the backward of sqrt at .*test_modes\.py:{line}\b.*'x'"):
+            (y * 2).backward()
+
+
+def test_without_detect_anomaly_nan_flows_as_in_numpy() -> None:
+    x = Value([-1.0, 4.0])
+    with np.errstate(all="ignore"):
+        np.sqrt(x).sum().backward()
+    assert np.isnan(x.grad[0])
+    assert x.grad[1] == 0.25
