@@ -15,20 +15,6 @@ import engine
 from engine import MutationError, Value
 from engine.primitives import TABLE, Case
 
-# Smooth steps, each for two earlier results; all but the sums keep numbers near 1.
-STEPS: dict[str, Callable[[Any, Any], Any]] = {
-    "x + y": lambda x, y: x + y,
-    "x - y": lambda x, y: x - y,
-    "x * y": lambda x, y: np.sin(x) * y,
-    "x / y": lambda x, y: x / (2.0 + y * y),
-    "tanh x": lambda x, y: np.tanh(x),
-    "sin x": lambda x, y: np.sin(x + 0.5),
-    "x * x": lambda x, y: np.tanh(x * x),
-    "3 x": lambda x, y: 3.0 * np.tanh(x),
-    "row sum": lambda x, y: np.tanh(np.sum(x) + y),
-    "turned": lambda x, y: x[..., ::-1] * 0.5 + y if np.ndim(x) else x + y,
-}
-
 
 @pytest.mark.parametrize(
     "change",

@@ -5,8 +5,6 @@ from __future__ import annotations
 import copy
 import pickle
 import re
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,20 +12,6 @@ import pytest
 import engine
 from engine import Value
 from engine.node import location
-
-# Smooth steps, each for two earlier results; all but the sums keep numbers near 1.
-STEPS: dict[str, Callable[[Any, Any], Any]] = {
-    "x + y": lambda x, y: x + y,
-    "x - y": lambda x, y: x - y,
-    "x * y": lambda x, y: np.sin(x) * y,
-    "x / y": lambda x, y: x / (2.0 + y * y),
-    "tanh x": lambda x, y: np.tanh(x),
-    "sin x": lambda x, y: np.sin(x + 0.5),
-    "x * x": lambda x, y: np.tanh(x * x),
-    "3 x": lambda x, y: 3.0 * np.tanh(x),
-    "row sum": lambda x, y: np.tanh(np.sum(x) + y),
-    "turned": lambda x, y: x[..., ::-1] * 0.5 + y if np.ndim(x) else x + y,
-}
 
 
 def test_order_is_by_age_and_not_by_recursion() -> None:
