@@ -1,0 +1,20 @@
+"""Mutants that change nothing a user can see: `tests.mutants` leaves them out of its score.
+
+An entry quotes the mutant as the tool prints it.  "*" as the mutated text stands for every mutant of that
+original text in that function.  An entry that fits no mutant any more is reported, and is to be taken out.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Equivalent(NamedTuple):
+    file: str
+    function: str
+    original: str
+    mutated: str
+    reason: str
+
+
+EQUIVALENT: list[Equivalent] = []
