@@ -126,7 +126,7 @@ class Operators(Node):
     ravel, flatten, squeeze = _method(shp.ravel), _method(shp.ravel), _method(shp.squeeze)
     swapaxes, take, repeat = _method(shp.swapaxes), _method(shp.take), _method(shp.repeat)
     diagonal, astype = _method(shp.diagonal), _method(shp.astype)
-    dot, clip, round = _method(con.dot), _method(ari.clip), _method(ari._round)
+    dot, clip, round = _method(con.dot), _method(ari.clip), _method(ari.round_)
 
     def reshape(self, *shape: Any) -> Any:
         """The same elements in another shape, in C order: reshape(2, 3) or reshape((2, 3))."""

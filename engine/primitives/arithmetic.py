@@ -167,7 +167,7 @@ sign = primitive("sign", np.sign, lambda g, out, x: np.zeros_like(x), kinks=_STE
 floor = primitive("floor", np.floor, lambda g, out, x: np.zeros_like(x), kinks=_INTEGERS, doc="⌊x⌋")
 ceil = primitive("ceil", np.ceil, lambda g, out, x: np.zeros_like(x), kinks=_INTEGERS, doc="⌈x⌉")
 trunc = primitive("trunc", np.trunc, lambda g, out, x: np.zeros_like(x), kinks=_INTEGERS, doc="x without its fraction")
-_round = primitive(
+round_ = primitive(
     "round",
     lambda x, decimals=0: np.round(x, decimals),
     lambda g, out, x, decimals=0: np.zeros_like(x),

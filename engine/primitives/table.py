@@ -153,21 +153,34 @@ def primitive(name: str, forward: Callable[..., Any], *vjps: Callable[..., Any] 
         cube = primitive("cube", lambda x: x**3, lambda g, out, x: 3 * g * x**2)
 
     Args:
-        name: the engine's name; entering a name again replaces the rule.
+        name: the engine's name; entering a name of your own again replaces the rule.
         forward: f(*operands, **params) in NumPy.
         vjps: for each operand g · ∂out/∂operand, as vjp(g, out, *operands, **params).
         numpy: NumPy's function(s) that shall mean this primitive when called on a Value; a ufunc
             given as `forward` does so by itself.
         entry: symbol, variadic, elementwise, domain, kinks, cases, add_back, doc: see `Primitive`.
+
+    Raises:
+        ValueError: the name, or NumPy's function, already means a rule or a composite that came with the engine.
     """
     if not vjps:
         raise TypeError(f"primitive {name!r} needs one vjp per operand: primitive(name, forward, vjp, ...)")
     if isinstance(forward, np.ufunc):
         entry.setdefault("elementwise", True)
+    if name in COMPOSITES or (name in TABLE and TABLE[name].built_in):  # methods and operators would keep the old rule
+        raise ValueError(f"{name!r} is a function of the engine; enter your rule under a name of its own, such as 'my_{name}'")
+    functions = [*(numpy if isinstance(numpy, tuple) else () if numpy is None else (numpy,))]
+    if isinstance(forward, np.ufunc):
+        functions.append(forward)
+    for function in functions:
+        meant = DISPATCH.get(function)
+        if meant and getattr(meant, "built_in", True):
+            raise ValueError(
+                f"np.{function.__name__} already means the engine's {meant.__name__!r}; "
+                f"give primitive {name!r} a function of your own, such as lambda *xs: np.{function.__name__}(*xs)"
+            )
     made = TABLE[name] = Primitive(name, forward, vjps, **entry)
-    for function in (forward, *(numpy if isinstance(numpy, tuple) else (numpy,))):
-        if isinstance(function, np.ufunc) or (function is not None and function is not forward):
-            DISPATCH[function] = made
+    DISPATCH.update(dict.fromkeys(functions, made))
     return made
 
 

@@ -339,3 +339,31 @@ def test_dunder_pow_with_three_arguments_is_refused() -> None:
     """pow(x, y, z) is integer arithmetic."""
     with pytest.raises(TypeError):
         pow(Value(2.0), 3, 5)  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("name", ["relu", "add", "concatenate"])
+def test_a_name_of_the_engine_cannot_be_taken(name: str) -> None:
+    """A rule under a built-in's name would hold for some of its ways to be called, and not for others."""
+    with pytest.raises(ValueError, match=f"my_{name}"):
+        engine.primitive(name, lambda x: x * 1.0, lambda g, out, x: 2.0 * g)
+    assert TABLE["relu"].vjps[0](1.0, 2.0, 2.0) == 1.0
+
+
+@pytest.mark.parametrize(
+    "entry", [{"forward": np.tanh}, {"forward": lambda x: x, "numpy": np.var}, {"forward": lambda x: x, "numpy": (np.sum, np.tanh)}]
+)
+def test_numpys_functions_keep_their_rules(entry: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"np\.(tanh|var|sum) already means"):
+        engine.primitive("mine", entry.pop("forward"), lambda g, out, x: g, **entry)
+    x = Value(0.5)
+    np.tanh(x).backward()
+    assert x.grad == 1 - np.tanh(0.5) ** 2
+    assert "mine" not in TABLE
+
+
+def test_ones_own_rule_can_be_entered_again_and_give_a_meaning_to_a_function_of_numpy() -> None:
+    for slope in (2.0, 3.0):
+        engine.primitive("mine", np.spacing, lambda g, out, x, slope=slope: slope * g)
+        x = Value(0.5)
+        np.spacing(x).backward()
+        assert x.grad == slope
