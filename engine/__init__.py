@@ -13,7 +13,7 @@ To read the engine, begin with `primitives/table.py` and `primitives/arithmetic.
 `node.py` (what a node remembers), `backprop.py` (the chain rule) and `value.py` (how a node is recorded).
 
 NumPy's functions work on Values (`np.exp(v)`, `np.einsum(...)`), and by the same names here
-(`engine.exp`).  `grad`, `jacobian`, `hessian` and their kin differentiate plain functions.
+(`engine.exp`).  `grad`, `jacobian`, `hessian` and the like differentiate plain functions.
 """
 
 from importlib import import_module as _import_module

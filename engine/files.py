@@ -14,7 +14,7 @@ __all__ = ["replacing", "write_atomically"]
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """A file to write to, which takes the place of `path` when it is complete and on the disk; else it is removed."""
+    """A temporary file to write to.  It replaces `path` when it is complete and on the disk; after an error it is removed."""
     path = Path(path)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -24,7 +24,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             os.fsync(file.fileno())
         umask = os.umask(0)
         os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)  # mkstemp's own would let only the owner read it
+        os.chmod(temporary, 0o666 & ~umask)  # mkstemp lets only the owner read it
         os.replace(temporary, path)
     except BaseException:
         os.unlink(temporary)

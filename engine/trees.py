@@ -1,4 +1,4 @@
-"""Structures: a leaf, or a list, tuple, named tuple or dict of structures, as arguments and parameters come in."""
+"""Structures of arguments and parameters: a leaf, or a list, tuple, named tuple or dict of structures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["tree_leaves", "tree_map", "tree_paths"]
 
 
 def tree_map(function: Callable[..., Any], tree: Any, *others: Any) -> Any:
-    """function(leaf, ...) for every leaf of a structure, and of others of the same structure, in that structure."""
+    """A structure like the first one, with function(leaf, ...) in the place of each leaf; the others have the same structure."""
     if isinstance(tree, dict):
         return {key: tree_map(function, tree[key], *(other[key] for other in others)) for key in tree}
     if isinstance(tree, tuple) and hasattr(tree, "_fields"):
@@ -20,7 +20,7 @@ def tree_map(function: Callable[..., Any], tree: Any, *others: Any) -> Any:
 
 
 def tree_paths(tree: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
-    """Every leaf after the keys and indices that lead to it: {"w": [a, b]} gives (("w", 0), a) and (("w", 1), b)."""
+    """Every leaf with the keys and indices that lead to it: {"w": [a, b]} gives (("w", 0), a) and (("w", 1), b)."""
     if isinstance(tree, dict):
         for key, item in tree.items():
             yield from tree_paths(item, (*path, key))

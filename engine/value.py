@@ -320,14 +320,14 @@ def _constant(data: Any) -> Value | float:
     if isinstance(data, (bool, int, np.bool_, np.integer, np.float64)):
         return float(data)
     if type(data) is np.ndarray and data.ndim and data.dtype.kind == "f":
-        settled = data.copy() if data.size <= 8192 else data
+        stored = data.copy() if data.size <= 8192 else data
     else:
-        settled = copy_as_float(data)
-        if type(settled) is float:
-            return settled
+        stored = copy_as_float(data)
+    if type(stored) is float:
+        return stored
     constant = Value(0.0, requires_grad=False)
-    constant._data = settled
-    if settled is data:
+    constant._data = stored
+    if stored is data:
         constant._fingerprint = fingerprint(data)
     return constant
 

@@ -25,7 +25,7 @@ relu = primitive(
 
 def _sigmoid(x: Any) -> Any:
     decay = np.exp(-np.absolute(x))  # in (0, 1]: no overflow at either end
-    return np.maximum(x >= 0, decay) / (1.0 + decay)  # 1 over it from 0 on, eˣ over it below: decay is at most 1
+    return np.maximum(x >= 0, decay) / (1.0 + decay)  # the numerator is 1 for x >= 0 and eˣ below
 
 
 sigmoid = primitive(

@@ -26,7 +26,7 @@ def _matmul_right(g: Any, x: Any, y: Any) -> Any:
     if y.ndim == 1:
         return np.squeeze(x.mT @ np.expand_dims(g, -1), -1)
     if y.ndim == 2 and x.ndim > 2:  # one product over the whole batch, instead of one each and their sum
-        rows = math.prod(x.shape[:-1])  # spelled out: -1 has no answer where the other axis is empty
+        rows = math.prod(x.shape[:-1])  # not -1, which reshape cannot resolve where another axis has length 0
         return np.reshape(x, (rows, x.shape[-1])).T @ np.reshape(g, (rows, g.shape[-1]))
     return x.mT @ g
 

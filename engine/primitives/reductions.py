@@ -27,10 +27,10 @@ def _open(reduced: Any, axis: Axis, keepdims: bool) -> Any:
 
 
 def _spread(reduced: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
-    """A reduced array with each of its numbers at every place that it came from."""
+    """A reduced array broadcast back to the operand's shape: each number at every place that it was computed from."""
     shape = np.shape(x)
     if type(reduced) is float and math.prod(shape) <= 4096:
-        return np.full(shape, reduced)  # np.broadcast_to takes longer to set up than this to fill
+        return np.full(shape, reduced)  # faster than np.broadcast_to
     return np.broadcast_to(_open(reduced, axis, keepdims), shape)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from .table import Case, Primitive, composite, primitive
 
-# ── reshape and its kin ───────────────────────────────────────────────────────
+# ── reshape and its relatives ───────────────────────────────────────────────────────
 
 _reshape = primitive(
     "reshape",
@@ -85,7 +85,7 @@ astype = primitive(
     doc="the same numbers in another floating dtype",
 )
 
-# ── transpose and its kin ─────────────────────────────────────────────────────
+# ── transpose and its relatives ─────────────────────────────────────────────────────
 
 _transpose = primitive(
     "transpose",
