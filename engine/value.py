@@ -319,6 +319,7 @@ def _constant(data: Any) -> Value | float:
     """
     if isinstance(data, (bool, int, np.bool_, np.integer, np.float64)):
         return float(data)
+    stored: Any
     if type(data) is np.ndarray and data.ndim and data.dtype.kind == "f":
         stored = data.copy() if data.size <= 8192 else data
     else:
