@@ -15,6 +15,7 @@ for one node; what stands after it is the same pass again, as it runs.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -137,6 +138,8 @@ def check_finite(data: Any, where: str) -> None:
 
 # ── the chain rule for the graph ──────────────────────────────────────────────
 
+one_pass = RLock()  # threads take turns, because their graphs may share nodes
+
 
 def gradients(root: Node, seed: Any) -> dict[Any, Any]:
     """∂root/∂node, times the seed, for every node that the root depends on: the definition of a backward pass.
@@ -159,6 +162,7 @@ def backprop(
     inputs: Iterable[Node] | None = None,
     create_graph: bool = False,
     retain_graph: bool = True,
+    accumulate: bool = False,
 ) -> dict[Any, Any]:
     """Push the seed back from the root; return the gradient of every leaf that it reaches.
 
@@ -174,19 +178,33 @@ def backprop(
         create_graph: record the pass; the gradients are then Nodes.
         retain_graph: keep the graph, and in each interior node its gradient, to be read, drawn and
             explained; False frees each node as soon as it has passed its cotangent on.
+        accumulate: add each leaf's gradient to the one that it holds.
     """
     oldest = -1 if inputs is None else min(map(age, inputs), default=0)
     if not root.requires_grad or root._id < oldest:
         return {}
     leaves: dict[Any, Any] = {}
-    if root._primitive is None:
-        leaves[root] = seed
-    else:
-        pending = Pending()
-        order, cut = _route(root, pending, oldest)
-        root._grad = seed
-        _push(order, leaves, pending, oldest if cut else -1, create_graph, retain_graph)
+    pending = Pending()
+    with one_pass:
+        if root._primitive is None:
+            leaves[root] = seed
+        else:
+            order, cut = _route(root, pending, oldest)
+            root._grad = seed
+            _push(order, leaves, pending, oldest if cut else -1, create_graph, retain_graph)
+        if accumulate:
+            found = iter(leaves.items())
+            try:
+                _accumulate(found)
+            except BaseException:  # an interrupt, which comes between two leaves: the others get their gradients all the same
+                _accumulate(found)
+                raise
     return leaves
+
+
+def _accumulate(gradients: Iterator[tuple[Node, Any]]) -> None:
+    for leaf, grad in gradients:
+        leaf._grad = grad if leaf._grad is None else leaf._grad + grad
 
 
 def _route(root: Node, pending: Pending, oldest: float) -> tuple[list[Node], bool]:

@@ -246,8 +246,7 @@ class Value(Operators):
             seed = self._seed(seed)
         if create_graph:
             seed = gradient if isinstance(gradient, Value) else Value(seed, requires_grad=False)
-        for leaf, grad in backprop.backprop(self, seed, create_graph=create_graph, retain_graph=retain_graph is not False).items():
-            leaf._grad = grad if leaf._grad is None else leaf._grad + grad
+        backprop.backprop(self, seed, create_graph=create_graph, retain_graph=retain_graph is not False, accumulate=True)
 
     def _seed(self, seed: Any) -> Any:
         """A cotangent given by the user, in the shape and dtype of the data."""

@@ -117,3 +117,42 @@ def test_without_detect_anomaly_nan_flows_as_in_numpy() -> None:
         np.sqrt(x).sum().backward()
     assert np.isnan(x.grad[0])
     assert x.grad[1] == 0.25
+
+
+@pytest.mark.parametrize("data", [0.5, np.linspace(0.1, 0.9, 5)])
+@pytest.mark.parametrize("share", ["a leaf", "an interior node"])
+def test_threads_that_share_nodes_lose_no_gradient(share: str, data: Any) -> None:
+    """Each thread builds a graph of its own on what is shared, and passes back through both."""
+    w, threads, passes = Value(data), 4, 15
+    shared = (w * w).tanh() if share == "an interior node" else w
+
+    def graph() -> Value:
+        y = shared
+        for _ in range(30):
+            y = y * 1.01 + shared * w
+        return y.sum()
+
+    graph().backward()
+    once = np.array(w.grad)
+    w.zero_grad()
+    failed: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            for _ in range(passes):
+                graph().backward()
+        except BaseException as error:
+            failed.append(error)
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        running = [threading.Thread(target=work) for _ in range(threads)]
+        for thread in running:
+            thread.start()
+        for thread in running:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
+    assert not failed
+    np.testing.assert_allclose(w.grad, threads * passes * once, rtol=1e-12)
