@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
+
 from .node import Node, operands
 from .primitives import Primitive
 
@@ -25,8 +27,8 @@ class Handmade(Primitive):
             raise TypeError(f"the node {self.name!r} was made by hand and has no derivative; assign its _backward")
         node._grad = g
         inputs = {o: o._grad for o in operands(node) if type(o) is not float}
-        for operand in inputs:
-            operand._grad = None
+        for operand in inputs:  # the closure may add to an array in place
+            operand._grad = np.zeros_like(operand._data) if type(operand._data) is np.ndarray else None
         try:
             self.backward_closure()
             added = {operand: operand._grad for operand in inputs}

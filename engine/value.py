@@ -156,15 +156,17 @@ class Value(Operators):
 
     @property
     def grad(self) -> Any:
-        """∂root/∂self of the backward passes so far, in the shape and dtype of the data; 0 before any.
+        """∂root/∂self of the backward passes so far, in the shape and dtype of the data; 0 (read-only) before any.
 
         A leaf adds up over passes until `zero_grad`; a result holds the last pass's gradient.
         """
-        if not self.has_grad:
-            if type(self._data) is not np.ndarray:
-                return type(self._data)(0.0)
-            self._grad = np.zeros_like(self._data)
-        return self._grad
+        if self.has_grad:
+            return self._grad
+        if type(self._data) is not np.ndarray:
+            return type(self._data)(0.0)
+        zeros = np.zeros_like(self._data)
+        zeros.flags.writeable = False  # what is written here would be lost
+        return zeros
 
     @grad.setter
     def grad(self, new: Any) -> None:
@@ -299,7 +301,8 @@ class Value(Operators):
     def __reduce__(self) -> Any:
         if not self.is_leaf:
             raise TypeError(f"only leaves can be copied or pickled, and {self._primitive.name} made {describe(self)}; detach() it")
-        return (_rebuild, (type(self), self._data, self.label, self.requires_grad))
+        grad = self._grad._data if isinstance(self._grad, Value) else self._grad
+        return (_rebuild, (type(self), self._data, self.label, self.requires_grad, grad, getattr(self, "__dict__", {})))
 
 
 class Parameter(Value):
@@ -336,8 +339,14 @@ def _short(data: Any) -> str:
     return np.array2string(data, precision=4, threshold=20, separator=", ") if type(data) is np.ndarray else repr(float(data))
 
 
-def _rebuild(kind: type[Value], data: Any, label: str, requires_grad: bool) -> Value:
-    return kind(data, label=label, requires_grad=requires_grad)
+def _rebuild(kind: type[Value], data: Any, label: str, requires_grad: bool, grad: Any, attributes: dict[str, Any]) -> Value:
+    """A copy of a leaf, also of a subclass whose constructor takes other arguments."""
+    leaf = kind.__new__(kind)
+    Value.__init__(leaf, data, label=label, requires_grad=requires_grad)
+    leaf.grad = grad
+    if attributes:
+        vars(leaf).update(attributes)
+    return leaf
 
 
 def stop_gradient(value: Any) -> Any:

@@ -13,7 +13,7 @@ import numpy as np
 
 from .table import Case, Primitive, composite, primitive
 
-# ── reshape and its relatives ───────────────────────────────────────────────────────
+# ── reshape and its relatives ─────────────────────────────────────────────────
 
 _reshape = primitive(
     "reshape",
@@ -77,15 +77,21 @@ def broadcast_to(x: Any, shape: int | Sequence[int]) -> Any:
     return _broadcast_to(x, shape=(shape,) if isinstance(shape, int) else tuple(shape))
 
 
+def _astype(x: Any, dtype: Any) -> Any:
+    if np.dtype(dtype).kind != "f":
+        raise TypeError(f"{np.dtype(dtype)} numbers have no derivative; take .data.astype({np.dtype(dtype).name!r}) for plain ones")
+    return np.asarray(x).astype(dtype)
+
+
 astype = primitive(
     "astype",
-    lambda x, dtype: np.asarray(x).astype(dtype),
+    _astype,
     lambda g, out, x, dtype: g,  # the chain rule gives the gradient its operand's dtype
     cases=[Case(((3,),), {"dtype": np.float64})],
     doc="the same numbers in another floating dtype",
 )
 
-# ── transpose and its relatives ─────────────────────────────────────────────────────
+# ── transpose and its relatives ───────────────────────────────────────────────
 
 _transpose = primitive(
     "transpose",

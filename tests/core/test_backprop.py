@@ -244,6 +244,15 @@ def test_the_gradient_before_any_pass_is_zero_of_the_right_shape() -> None:
         assert not np.any(v.grad)
         v.data -= 0.1 * v.grad
         np.testing.assert_array_equal(v.data, data)
+        assert not v.has_grad  # reading changes nothing
+
+
+def test_what_would_be_written_to_no_gradient_is_refused() -> None:
+    v = Value([1.0, 2.0])
+    with pytest.raises(ValueError, match="read-only"):
+        v.grad[0] = 5.0
+    v.grad = 5.0 + v.grad
+    np.testing.assert_array_equal(v.grad, [5.0, 5.0])
 
 
 def test_zero_grad_forgets() -> None:

@@ -213,6 +213,25 @@ def test_nodes_made_by_hand_among_the_engines_own() -> None:
         (x * y)._backward = lambda: None
 
 
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_a_closure_may_add_to_an_arrays_gradient_in_place(by_hand: bool) -> None:
+    x, y = Value([1.0, 2.0]), Value([3.0, 4.0])
+    out = Value(x.data * y.data, (x, y), "*")
+
+    def backward() -> None:
+        x.grad += y.data * out.grad
+        y.grad += x.data * out.grad
+
+    out._backward = backward
+    if by_hand:
+        out.grad = [1.0, 1.0]
+        out._backward()
+    else:
+        out.sum().backward()
+    np.testing.assert_array_equal(x.grad, [3.0, 4.0])
+    np.testing.assert_array_equal(y.grad, [1.0, 2.0])
+
+
 def test_trace() -> None:
     """The set of nodes, and the set of (operand, user) pairs."""
     a, b, c = Value(2.0, label="a"), Value(-3.0, label="b"), Value(10.0, label="c")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import copy
 import pickle
 import re
+from typing import Any
 
 import numpy as np
 import pytest
 
 import engine
-from engine import Value
+from engine import Parameter, Value
 from engine.node import location
 
 
@@ -48,16 +49,42 @@ def test_every_way_of_making_a_node_remembers_its_line() -> None:
         assert re.search(rf"test_node\.py:{line}$", location(maker())), line
 
 
-def test_leaves_can_be_copied_and_pickled() -> None:
-    for value in (Value(2.0, label="a"), Value(np.float32([1, 2]), label="b", requires_grad=False)):
-        value.grad = 3.0
-        for twin in (copy.copy(value), copy.deepcopy(value), pickle.loads(pickle.dumps(value))):
-            assert twin is not value
-            np.testing.assert_array_equal(twin.data, value.data)
-            assert (twin.label, twin.dtype, twin.requires_grad) == (value.label, value.dtype, value.requires_grad)
-    a = Value([1.0])
-    b = copy.deepcopy(a)
-    b.data[0] = 5.0
-    assert a.data[0] == 1.0
+class Named(Value):
+    """A subclass with a constructor and an attribute of its own."""
+
+    def __init__(self, name: str, data: Any):
+        super().__init__(data)
+        self.name = name
+
+
+COPIES = {"copy": copy.copy, "deepcopy": copy.deepcopy, "pickle": lambda value: pickle.loads(pickle.dumps(value))}
+
+
+@pytest.mark.parametrize("twin_of", COPIES.values(), ids=COPIES)
+@pytest.mark.parametrize(
+    "value",
+    [Value(2.0, label="a"), Value(np.float32([1, 2]), label="b", requires_grad=False), Parameter([[1.0]]), Named("n", [1.0, 2.0])],
+    ids=["scalar", "constant", "Parameter", "subclass"],
+)
+@pytest.mark.parametrize("grad", [None, 3.0])
+def test_a_copy_of_a_leaf_is_equal_and_shares_nothing(value: Value, twin_of: Any, grad: float | None) -> None:
+    value.grad = grad
+    twin = twin_of(value)
+    assert type(twin) is type(value)
+    np.testing.assert_array_equal(twin.data, value.data)
+    assert (twin.label, twin.dtype, twin.requires_grad, twin.has_grad) == (value.label, value.dtype, value.requires_grad, value.has_grad)
+    np.testing.assert_array_equal(twin.grad, value.grad)
+    assert getattr(twin, "name", None) == getattr(value, "name", None)
+    if value.ndim:
+        assert not np.shares_memory(twin.data, value.data)
+        assert grad is None or not np.shares_memory(twin.grad, value.grad)
+    twin.data = twin.data + 1.0
+    twin.grad = 7.0
+    assert not np.array_equal(value.data, twin.data)
+    assert not np.array_equal(value.grad, twin.grad)
+
+
+@pytest.mark.parametrize("twin_of", COPIES.values(), ids=COPIES)
+def test_a_result_is_not_copied_without_its_graph(twin_of: Any) -> None:
     with pytest.raises(TypeError, match="detach"):
-        copy.deepcopy(a * 2)
+        twin_of(Value([1.0], label="a") * 2)

@@ -367,3 +367,10 @@ def test_ones_own_rule_can_be_entered_again_and_give_a_meaning_to_a_function_of_
         x = Value(0.5)
         np.spacing(x).backward()
         assert x.grad == slope
+
+
+@pytest.mark.parametrize("dtype", [int, bool, complex, np.int8, "uint16", object, str])
+def test_numbers_without_a_derivative_do_not_enter_the_graph(dtype: Any) -> None:
+    for cast in (lambda x: x.astype(dtype), lambda x: engine.astype(x, dtype), lambda x: engine.astype(x, dtype=dtype)):
+        with pytest.raises(TypeError, match=r"have no derivative; take \.data\.astype"):
+            cast(Value([1.5, 2.5], label="x"))
