@@ -1,50 +1,23 @@
-"""Optimisers, gradient clipping and learning-rate schedules, by PyTorch's names, arguments and numbers.
+"""The optimisers, in order of increasing complexity.
 
-    from nn import optim
-
-    optimizer = optim.Adam(model.parameters(), lr=1e-2)
-    schedule = optim.CosineAnnealingLR(optimizer, T_max=epochs)
-    for epoch in range(epochs):
-        for x, y in batches:
-            optimizer.zero_grad()
-            loss(model(x), y).backward()
-            optim.clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
-        schedule.step()
-
-An optimiser is its update: what becomes of a parameter p with gradient g, given what is remembered about
-p from one step to the next.  They stand in order of increasing complexity.
+An optimiser is its update rule: the new value of a parameter p, from its gradient g and from the numbers that
+the optimiser keeps about p between steps.
 """
 
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from engine import Value
-from engine.node import describe
 
-__all__ = [
-    "SGD",
-    "Adagrad",
-    "Adam",
-    "AdamW",
-    "CosineAnnealingLR",
-    "LambdaLR",
-    "LinearLR",
-    "Optimizer",
-    "RMSprop",
-    "Schedule",
-    "SequentialLR",
-    "StepLR",
-    "clip_grad_norm_",
-    "clip_grad_value_",
-]
+from .gradients import finite_gradients, listed, parameter_name
+
+__all__ = ["SGD", "Adagrad", "Adam", "AdamW", "Optimizer", "RMSprop"]
 
 BLOCK = 16384  # numbers updated at a time: what a formula needs in between then stays in the processor's cache
 
@@ -74,12 +47,12 @@ class Optimizer:
     memory: tuple[str, ...] = ()
 
     def __init__(self, params: Iterable[Value], **settings: Any):
-        self.params = _listed(params)
+        self.params = listed(params)
         if not self.params:
             raise ValueError(f"{type(self).__name__} needs parameters, and the list is empty")
         for i, p in enumerate(self.params):
             if not p.is_leaf:
-                raise ValueError(f"{_name(i, p)} is the result of {p._primitive.name}; only leaves can be learned")
+                raise ValueError(f"{parameter_name(i, p)} is the result of {p._primitive.name}; only leaves can be learned")
         if len(set(self.params)) < len(self.params):
             raise ValueError("a parameter is listed twice, and every step would update it twice")
         for name, setting in settings.items():
@@ -102,7 +75,7 @@ class Optimizer:
         Raises:
             FloatingPointError: a gradient holds a NaN or an inf; nothing was changed.
         """
-        for i, p, g in _gradients(self.params):
+        for i, p, g in finite_gradients(self.params):
             data, s = p.data, self.state[i]
             if s is None:
                 s = self.state[i] = SimpleNamespace(t=0, **{name: self.start(data) for name in self.memory})
@@ -146,7 +119,7 @@ class Optimizer:
         for i, (p, saved) in enumerate(zip(self.params, state["state"], strict=True)):
             for name, number in (saved or {}).items():
                 if name != "t" and np.shape(number) != p.shape:
-                    raise ValueError(f"{name} of {_name(i, p)} has shape {np.shape(number)} in the state")
+                    raise ValueError(f"{name} of {parameter_name(i, p)} has shape {np.shape(number)} in the state")
         for name, setting in state["settings"].items():
             setattr(self, name, tuple(setting) if isinstance(setting, list) else setting)
         self.initial_lr = state["initial_lr"]
@@ -346,170 +319,6 @@ class AdamW(Adam):
     def update(self, p: Any, g: Any, s: SimpleNamespace) -> Any:
         p *= 1 - self.lr * self.weight_decay
         return self.move(p, g, s)
-
-
-# ── gradient clipping ─────────────────────────────────────────────────────────
-
-
-def clip_grad_norm_(parameters: Iterable[Value], max_norm: float, norm_type: float = 2.0) -> float:
-    """Shorten the gradient of all parameters, as one long vector, to max_norm; return its norm before.
-
-        g ← g · min(1, max_norm / (‖g‖ + 1e-6))
-
-    The direction stays (Pascanu et al. 2013, https://arxiv.org/abs/1211.5063).  norm_type is the p of the
-    p-norm, math.inf for the largest element.  FloatingPointError where a gradient holds a NaN or an inf.
-    """
-    gradients = _gradients(_listed(parameters))
-    norms = [abs(g) if type(g) is float else float(np.linalg.norm(np.ravel(g), norm_type)) for _, _, g in gradients]
-    total = float(np.linalg.norm(norms, norm_type)) if norms else 0.0
-    if total + 1e-6 > max_norm:
-        for _, p, g in gradients:
-            g *= max_norm / (total + 1e-6)
-            p.grad = g
-    return total
-
-
-def clip_grad_value_(parameters: Iterable[Value], clip_value: float) -> None:
-    """Confine every element of every gradient to [-clip_value, clip_value].  The direction may change."""
-    for _, p, g in _gradients(_listed(parameters)):
-        p.grad = np.clip(g, -clip_value, clip_value, out=g if type(g) is np.ndarray else None)
-
-
-# ── learning-rate schedules ───────────────────────────────────────────────────
-
-
-class Schedule:
-    """Sets `optimizer.lr` to `rate(base, t)` after t calls of `step()`, base being the lr it found.
-
-    Schedules of one optimiser share their base: what the first of them found.
-    """
-
-    def __init__(self, optimizer: Optimizer):
-        self.optimizer = optimizer
-        if optimizer.initial_lr is None:
-            optimizer.initial_lr = optimizer.lr
-        self.base = optimizer.initial_lr
-        self.t = 0
-        optimizer.lr = self.rate(self.base, 0)
-
-    def rate(self, base: float, t: int) -> float:
-        """The learning rate after t steps of the schedule."""
-        raise NotImplementedError(f"{type(self).__name__} needs a rate(base, t)")
-
-    def step(self) -> None:
-        """Go on by one: once after every epoch, or after every batch, as the schedule counts."""
-        self.t += 1
-        self.optimizer.lr = self.rate(self.base, self.t)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Where the schedule stands."""
-        return {"t": self.t, "base": self.base}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from where `state_dict` was taken."""
-        self.t, self.base = state["t"], state["base"]
-        self.optimizer.lr = self.rate(self.base, self.t)
-
-
-class LambdaLR(Schedule):
-    """base · lr_lambda(t): any schedule of one's own."""
-
-    def __init__(self, optimizer: Optimizer, lr_lambda: Callable[[int], float]):
-        self.lr_lambda = lr_lambda
-        super().__init__(optimizer)
-
-    def rate(self, base: float, t: int) -> float:
-        return base * self.lr_lambda(t)
-
-
-class StepLR(Schedule):
-    """base · gammaᵏ with k = ⌊t / step_size⌋: a drop every step_size steps."""
-
-    def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1):
-        self.step_size, self.gamma = step_size, gamma
-        super().__init__(optimizer)
-
-    def rate(self, base: float, t: int) -> float:
-        return base * self.gamma ** (t // self.step_size)
-
-
-class LinearLR(Schedule):
-    """Warm-up: from base · start_factor in a straight line to base · end_factor at total_iters, and on at that.
-
-    Large steps at first harm a network whose gradients are not yet settled (Goyal et al. 2017,
-    https://arxiv.org/abs/1706.02677).
-    """
-
-    def __init__(self, optimizer: Optimizer, start_factor: float = 1 / 3, end_factor: float = 1.0, total_iters: int = 5):
-        self.start_factor, self.end_factor, self.total_iters = start_factor, end_factor, total_iters
-        super().__init__(optimizer)
-
-    def rate(self, base: float, t: int) -> float:
-        return base * (self.start_factor + (self.end_factor - self.start_factor) * min(t, self.total_iters) / self.total_iters)
-
-
-class CosineAnnealingLR(Schedule):
-    """eta_min + (base - eta_min) · (1 + cos(π t / T_max)) / 2: half a cosine wave from base down to eta_min.
-
-    Loshchilov & Hutter 2017, https://arxiv.org/abs/1608.03983.
-    """
-
-    def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0):
-        self.T_max, self.eta_min = T_max, eta_min
-        super().__init__(optimizer)
-
-    def rate(self, base: float, t: int) -> float:
-        return self.eta_min + (base - self.eta_min) * (1 + math.cos(math.pi * t / self.T_max)) / 2
-
-
-class SequentialLR(Schedule):
-    """One schedule after another; the next takes over, counting from 0, at each of the milestones.
-
-    SequentialLR(optimizer, [LinearLR(optimizer, total_iters=5), CosineAnnealingLR(optimizer, T_max=45)], milestones=[5])
-    """
-
-    def __init__(self, optimizer: Optimizer, schedulers: Sequence[Schedule], milestones: Sequence[int]):
-        if len(milestones) != len(schedulers) - 1:
-            raise ValueError(f"SequentialLR: {len(schedulers)} schedules need {len(schedulers) - 1} milestones, not {len(milestones)}")
-        self.schedulers, self.milestones = list(schedulers), list(milestones)
-        super().__init__(optimizer)
-
-    def rate(self, base: float, t: int) -> float:
-        k = bisect_right(self.milestones, t)
-        return self.schedulers[k].rate(base, t - self.milestones[k - 1] if k else t)
-
-
-# ── parameters and their gradients ────────────────────────────────────────────
-
-
-def _listed(params: Iterable[Value]) -> list[Value]:
-    if isinstance(params, Value):
-        raise TypeError("expected a list of parameters, not one: write [p], or model.parameters()")
-    listed = list(params)
-    for i, p in enumerate(listed):
-        if not isinstance(p, Value):
-            raise TypeError(f"parameter {i} is a {type(p).__name__}, not a Value; pass model.parameters()")
-    return listed
-
-
-def _gradients(params: list[Value]) -> list[tuple[int, Value, Any]]:
-    """(index, parameter, gradient) of those that have one, as plain numbers, every one of them finite."""
-    found = []
-    for i, p in enumerate(params):
-        if p.has_grad:
-            g = p.grad.detach().data if isinstance(p.grad, Value) else p.grad  # a Value after backward(create_graph=True)
-            if not (math.isfinite(g) if type(g) is float else np.isfinite(g).all()):
-                kind = "NaN" if np.isnan(g).any() else "inf"
-                raise FloatingPointError(
-                    f"the gradient of {_name(i, p)} holds a {kind}; "
-                    "run the forward and the backward pass under engine.detect_anomaly() to see where it comes from"
-                )
-            found.append((i, p, g))
-    return found
-
-
-def _name(i: int, p: Value) -> str:
-    return f"parameter {i}, {describe(p)},"
 
 
 def _copy(number: Any) -> Any:
