@@ -19,28 +19,28 @@ from .gradients import finite_gradients, listed, parameter_name
 
 __all__ = ["SGD", "Adagrad", "Adam", "AdamW", "Optimizer", "RMSprop"]
 
-BLOCK = 16384  # numbers updated at a time: what a formula needs in between then stays in the processor's cache
+BLOCK = 16384  # elements updated at a time, so that the intermediate results of the update stay in the processor's cache
 
 
 class Optimizer:
-    """What all optimisers share: the parameters, their memory, one step.
+    """The base of all optimisers: the parameters, the state of each, and the step.
 
-    A subclass names what it remembers in `memory`, say ("m", "v"), and writes its update as
+    A subclass lists the names of its state in `memory`, for example ("m", "v"), and defines
 
         update(p, g, s) -> p
 
-    where s.t counts the updates of p (1 the first time) and s.m, s.v are zeros at first.  It is written with
-    augmented assignments (`p -= ...`): on an array they write in place, on a Python float they make a new
-    number, so that the same lines serve a tensor model and micrograd's scalar one.
+    where s.m and s.v start at zero and s.t is the number of updates of p so far, this one included.  The
+    update is written with augmented assignments (`p -= ...`).  They write into an array in place, and they make
+    a new number of a Python float; so the same lines serve a model of tensors and micrograd's model of scalars.
 
     Args:
         params: the Values to learn, usually `model.parameters()`.
-        settings: the learning rate `lr` and what else the update reads; each becomes an attribute, free to
-            be changed between steps.
+        settings: the learning rate `lr` and the other settings of the update.  Each becomes an attribute,
+            which may be changed between steps.
 
     Raises:
-        TypeError: params is a single Value, or holds something else.
-        ValueError: there is no parameter, one is given twice or was computed; a setting is out of range.
+        TypeError: params is a single Value, or an entry is not a Value.
+        ValueError: the list is empty, a parameter is listed twice or is not a leaf, or a setting is out of range.
     """
 
     lr: float
@@ -52,28 +52,28 @@ class Optimizer:
             raise ValueError(f"{type(self).__name__} needs parameters, and the list is empty")
         for i, p in enumerate(self.params):
             if not p.is_leaf:
-                raise ValueError(f"{parameter_name(i, p)} is the result of {p._primitive.name}; only leaves can be learned")
+                raise ValueError(f"{parameter_name(i, p)} is the result of {p._op!r}; an optimiser can learn leaves only")
         if len(set(self.params)) < len(self.params):
-            raise ValueError("a parameter is listed twice, and every step would update it twice")
+            raise ValueError("a parameter is listed twice, so every step would update it twice; list it once")
         for name, setting in settings.items():
             numbers, high = (setting, 1) if name == "betas" else ((setting,), math.inf)
             if not all(0 <= number < high for number in numbers):
-                raise ValueError(f"{type(self).__name__}: {name}={setting} is out of range, it must be at least 0 and below {high}")
+                raise ValueError(f"{type(self).__name__}: {name}={setting} is out of range; it must be at least 0 and below {high}")
             setattr(self, name, setting)
         self.settings = tuple(settings)
-        self.initial_lr: float | None = None  # what a schedule starts from
+        self.initial_lr: float | None = None  # set by the first schedule: the learning rate that it found
         self.state: list[SimpleNamespace | None] = [None] * len(self.params)
 
     def zero_grad(self) -> None:
-        """Forget the gradient of every parameter; backward() adds to what is there."""
+        """Remove the gradient of every parameter; backward() adds to the gradient that is there."""
         for p in self.params:
             p.zero_grad()
 
     def step(self) -> None:
-        """Update every parameter that has a gradient; the others, and their memory, stay as they are.
+        """Update every parameter that has a gradient; the other parameters and their state do not change.
 
         Raises:
-            FloatingPointError: a gradient holds a NaN or an inf; nothing was changed.
+            FloatingPointError: a gradient contains a NaN or an inf; nothing was changed.
         """
         for i, p, g in finite_gradients(self.params):
             data, s = p.data, self.state[i]
@@ -90,15 +90,18 @@ class Optimizer:
                 p.data = self.update(data, g, s)
 
     def update(self, p: Any, g: Any, s: SimpleNamespace) -> Any:
-        """The new p; of a large array some rows at a time."""
+        """One update of a parameter p with gradient g and state s; returns the new p.
+
+        All are floats, or arrays of one shape.  A large array is updated some rows at a time.
+        """
         raise NotImplementedError(f"{type(self).__name__} needs an update(p, g, s)")
 
     def start(self, p: Any) -> Any:
-        """What is remembered about a parameter before its first update."""
+        """The state of a parameter p before its first update: zero, or zeros in the shape of p."""
         return np.zeros_like(p) if type(p) is np.ndarray else type(p)(0)
 
     def state_dict(self) -> dict[str, Any]:
-        """Settings and memory as plain data of its own: with the weights, all that it takes to go on."""
+        """A copy of the settings and the state as plain data; together with the weights, all that training needs to go on."""
         return {
             "name": type(self).__name__,
             "settings": {name: getattr(self, name) for name in self.settings},
@@ -107,19 +110,19 @@ class Optimizer:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what `state_dict` gave, the settings included.
+        """Set the settings and the state to copies of those in a dict from `state_dict`.
 
         Raises:
-            ValueError: it belongs to another optimiser or to other parameters; nothing was changed.
+            ValueError: the dict belongs to another kind of optimiser or to other parameters; nothing was changed.
         """
         if (state["name"], set(state["settings"])) != (type(self).__name__, set(self.settings)):
-            raise ValueError(f"the state is one of {state['name']}({', '.join(state['settings'])}), and this is {self}")
+            raise ValueError(f"the state belongs to {state['name']}({', '.join(state['settings'])}), and this optimiser is {self}")
         if len(state["state"]) != len(self.params):
-            raise ValueError(f"the state has {len(state['state'])} parameters, and {type(self).__name__} {len(self.params)}")
+            raise ValueError(f"the state has {len(state['state'])} parameters, and this {type(self).__name__} has {len(self.params)}")
         for i, (p, saved) in enumerate(zip(self.params, state["state"], strict=True)):
             for name, number in (saved or {}).items():
                 if name != "t" and np.shape(number) != p.shape:
-                    raise ValueError(f"{name} of {parameter_name(i, p)} has shape {np.shape(number)} in the state")
+                    raise ValueError(f"{name} of {parameter_name(i, p)} has shape {np.shape(number)} in the state, not {p.shape}")
         for name, setting in state["settings"].items():
             setattr(self, name, tuple(setting) if isinstance(setting, list) else setting)
         self.initial_lr = state["initial_lr"]
@@ -133,12 +136,15 @@ class SGD(Optimizer):
     """Stochastic gradient descent (Robbins & Monro 1951, https://doi.org/10.1214/aoms/1177729586).
 
         g ← g + weight_decay · p
-        b ← momentum · b + (1 - dampening) · g        (b = g the first time)
+        b ← momentum · b + (1 - dampening) · g        (b = g at the first update)
         p ← p - lr · b
 
-    Momentum (Polyak 1964, https://doi.org/10.1016/0041-5553(64)90137-5) keeps p rolling along past gradients.
-    With `nesterov` the step is g + momentum · b, as if p had rolled on already (Sutskever et al. 2013,
-    https://proceedings.mlr.press/v28/sutskever13.html).
+    With momentum, p also moves along past gradients (Polyak 1964, https://doi.org/10.1016/0041-5553(64)90137-5).
+    With `nesterov`, g + momentum · b takes the place of b in the step: the gradient is used as if p had made
+    the next momentum step already (Sutskever et al. 2013, https://proceedings.mlr.press/v28/sutskever13.html).
+
+    Raises:
+        ValueError: `nesterov` without momentum, or with dampening; and what `Optimizer` refuses.
     """
 
     momentum: float
@@ -156,7 +162,7 @@ class SGD(Optimizer):
         nesterov: bool = False,
     ):
         if nesterov and (not momentum or dampening):
-            raise ValueError("SGD: nesterov=True needs a momentum, and no dampening")
+            raise ValueError("SGD: nesterov=True needs momentum > 0 and dampening=0")
         super().__init__(params, lr=lr, momentum=momentum, dampening=dampening, weight_decay=weight_decay, nesterov=nesterov)
         self.memory = ("b",) if momentum else ()
 
@@ -172,9 +178,9 @@ class SGD(Optimizer):
 
 
 class Adagrad(Optimizer):
-    """Smaller steps where gradients have been large (Duchi et al. 2011, https://jmlr.org/papers/v12/duchi11a.html).
+    """Smaller steps for elements with large past gradients (Duchi et al. 2011, https://jmlr.org/papers/v12/duchi11a.html).
 
-    v ← v + g²                                    (v = initial_accumulator_value at first)
+    v ← v + g²                                    (v starts at initial_accumulator_value)
     p ← p - lr / (1 + (t - 1) · lr_decay) · g / (√v + eps)
     """
 
@@ -208,14 +214,15 @@ class Adagrad(Optimizer):
 
 
 class RMSprop(Optimizer):
-    """Adagrad that forgets: a running mean in place of the sum (Tieleman & Hinton 2012, lecture 6 of
+    """Adagrad with a running mean of g² in place of the sum (Tieleman & Hinton 2012, lecture 6 of
     https://www.cs.toronto.edu/~tijmen/csc321/slides/lecture_slides_lec6.pdf).
 
         v ← alpha · v + (1 - alpha) · g²
         p ← p - lr · g / (√v + eps)
 
-    `centered` divides by the standard deviation, √(v - m²) with m the running mean of g (Graves 2013,
-    https://arxiv.org/abs/1308.0850); with `momentum` the steps add up in b ← momentum · b + step.
+    With `centered`, √(v - m²) takes the place of √v; m is the running mean of g, so this is its standard
+    deviation (Graves 2013, https://arxiv.org/abs/1308.0850).  With `momentum`, the steps add up in
+    b ← momentum · b + g / (√v + eps), and p ← p - lr · b.
     """
 
     alpha: float
@@ -247,7 +254,7 @@ class RMSprop(Optimizer):
             s.m *= self.alpha
             s.m += (1 - self.alpha) * g
             variance = s.v - s.m * s.m
-            variance = variance * (variance > 0)  # rounding can take it below
+            variance = variance * (variance > 0)  # rounding can make it negative
         step = g / (variance**0.5 + self.eps)
         if self.momentum:
             s.b *= self.momentum
@@ -258,13 +265,13 @@ class RMSprop(Optimizer):
 
 
 class Adam(Optimizer):
-    """RMSprop with momentum, both freed of their start at zero (Kingma & Ba 2015, https://arxiv.org/abs/1412.6980).
+    """Running means of g and g², both corrected for their start at zero (Kingma & Ba 2015, https://arxiv.org/abs/1412.6980).
 
         m ← β₁ · m + (1 - β₁) · g                     running mean of g
         v ← β₂ · v + (1 - β₂) · g²                    running mean of g²
         p ← p - lr · m̂ / (√v̂ + eps)                   m̂ = m / (1 - β₁ᵗ),  v̂ = v / (1 - β₂ᵗ)
 
-    Weight decay is added to g: see AdamW.
+    Weight decay is added to the gradient, g ← g + weight_decay · p; `AdamW` applies it to the weight.
     """
 
     memory = ("m", "v")
@@ -299,11 +306,12 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam with weight decay on the weight itself (Loshchilov & Hutter 2019, https://arxiv.org/abs/1711.05101).
+    """Adam with weight decay applied to the weight itself (Loshchilov & Hutter 2019, https://arxiv.org/abs/1711.05101).
 
-        p ← p - lr · weight_decay · p, then Adam's step
+        p ← p - lr · weight_decay · p, and then the step of Adam
 
-    Decay that is added to g, as Adam's, is divided by √v̂ too: a weight with large gradients then hardly decays.
+    A decay that is added to the gradient, as in `Adam`, is divided by √v̂ as well: then a weight with large
+    gradients hardly decays.
     """
 
     def __init__(

@@ -13,9 +13,10 @@ __all__ = ["CosineAnnealingLR", "LambdaLR", "LinearLR", "Schedule", "SequentialL
 
 
 class Schedule:
-    """Sets `optimizer.lr` to `rate(base, t)` after t calls of `step()`, base being the lr it found.
+    """The base of all schedules: after t calls of `step()`, `optimizer.lr` is `rate(base, t)`.
 
-    Schedules of one optimiser share their base: what the first of them found.
+    `base` is the learning rate of the optimiser when its first schedule was made; later schedules of the same
+    optimiser use the same base.
     """
 
     def __init__(self, optimizer: Optimizer):
@@ -31,22 +32,22 @@ class Schedule:
         raise NotImplementedError(f"{type(self).__name__} needs a rate(base, t)")
 
     def step(self) -> None:
-        """Go on by one: once after every epoch, or after every batch, as the schedule counts."""
+        """Count one step, and set the learning rate; call it after every epoch or after every batch."""
         self.t += 1
         self.optimizer.lr = self.rate(self.base, self.t)
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the schedule stands."""
+        """The number of steps and the base."""
         return {"t": self.t, "base": self.base}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from where `state_dict` was taken."""
+        """Go on from a dict of `state_dict`, and set the learning rate of the optimiser to match."""
         self.t, self.base = state["t"], state["base"]
         self.optimizer.lr = self.rate(self.base, self.t)
 
 
 class LambdaLR(Schedule):
-    """base · lr_lambda(t): any schedule of one's own."""
+    """base · lr_lambda(t), with any function lr_lambda."""
 
     def __init__(self, optimizer: Optimizer, lr_lambda: Callable[[int], float]):
         self.lr_lambda = lr_lambda
@@ -57,7 +58,7 @@ class LambdaLR(Schedule):
 
 
 class StepLR(Schedule):
-    """base · gammaᵏ with k = ⌊t / step_size⌋: a drop every step_size steps."""
+    """base · gammaᵏ with k = ⌊t / step_size⌋: the rate changes by the factor gamma every step_size steps."""
 
     def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1):
         self.step_size, self.gamma = step_size, gamma
@@ -68,9 +69,9 @@ class StepLR(Schedule):
 
 
 class LinearLR(Schedule):
-    """Warm-up: from base · start_factor in a straight line to base · end_factor at total_iters, and on at that.
+    """Warm-up: from base · start_factor linearly to base · end_factor at t = total_iters, and constant after that.
 
-    Large steps at first harm a network whose gradients are not yet settled (Goyal et al. 2017,
+    At the start of training the gradients change fast, and large steps can do harm (Goyal et al. 2017,
     https://arxiv.org/abs/1706.02677).
     """
 
@@ -83,7 +84,7 @@ class LinearLR(Schedule):
 
 
 class CosineAnnealingLR(Schedule):
-    """eta_min + (base - eta_min) · (1 + cos(π t / T_max)) / 2: half a cosine wave from base down to eta_min.
+    """eta_min + (base - eta_min) · (1 + cos(π t / T_max)) / 2: half a period of a cosine, from base down to eta_min.
 
     Loshchilov & Hutter 2017, https://arxiv.org/abs/1608.03983.
     """
@@ -97,9 +98,12 @@ class CosineAnnealingLR(Schedule):
 
 
 class SequentialLR(Schedule):
-    """One schedule after another; the next takes over, counting from 0, at each of the milestones.
+    """One schedule after another: at each milestone the next one starts, with its own t counted from 0.
 
     SequentialLR(optimizer, [LinearLR(optimizer, total_iters=5), CosineAnnealingLR(optimizer, T_max=45)], milestones=[5])
+
+    Raises:
+        ValueError: there is not one milestone between each two schedules.
     """
 
     def __init__(self, optimizer: Optimizer, schedulers: Sequence[Schedule], milestones: Sequence[int]):
