@@ -168,14 +168,14 @@ def test_what_is_no_checkpoint_is_refused(tmp_path):
         with pytest.raises(ValueError, match="is not a checkpoint"):
             checkpoint.load(tmp_path / "junk")
     save_file({"x": np.ones(2)}, tmp_path / "foreign")
-    with pytest.raises(ValueError, match=r"not a checkpoint; safetensors\.numpy\.load_file"):
+    with pytest.raises(ValueError, match=r"not a checkpoint; read its tensors with safetensors\.numpy\.load_file"):
         checkpoint.load(tmp_path / "foreign")
 
 
 def test_parts_that_do_not_fit_are_named(tmp_path):
     path = tmp_path / "run"
     checkpoint.save(path, model=nn.Linear(3, 2), epoch=1)
-    with pytest.raises(ValueError, match="holds model, epoch, and nothing named optimizer"):
+    with pytest.raises(ValueError, match="contains model, epoch, and nothing named optimizer"):
         checkpoint.load(path, optimizer=optim.SGD([Value(1.0)]))
     with pytest.raises(ValueError, match=r"weight has shape \(2, 3\)"):
         checkpoint.load(path, model=nn.Linear(4, 2))

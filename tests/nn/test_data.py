@@ -94,7 +94,7 @@ def test_the_order_goes_on_from_its_state():
 
 
 def test_what_makes_no_batches_is_refused():
-    with pytest.raises(ValueError, match="of one length, and these have 3, 2 rows"):
+    with pytest.raises(ValueError, match="of equal length, and these have 3, 2 rows"):
         Batches(np.ones(3), np.ones(2))
     with pytest.raises(ValueError, match="at least one row"):
         Batches(np.ones((0, 2)))
