@@ -194,7 +194,7 @@ def test_a_loss_that_runs_away_is_said_at_once():
 
 def test_an_iterator_that_runs_dry_is_refused():
     model, optimizer, _, _ = start()
-    with pytest.raises(ValueError, match="runs dry after one epoch"):
+    with pytest.raises(ValueError, match="an iterator is empty after one epoch"):
         fit(model, nn.cross_entropy, optimizer, iter([(X, Y)]), epochs=2, progress=False)
 
 
