@@ -36,7 +36,7 @@ def test_moons_begins_with_the_losses_of_micrograds_notebook_in_both_ways_of_com
 
 
 def test_moons_tells_all_hundred_apart(tmp_path, capsys):
-    assert "on all 100 are on their side" in answer(capsys, "moons", "--quick", "--out", str(tmp_path))
+    assert "on, all 100 points are on the right side" in answer(capsys, "moons", "--quick", "--out", str(tmp_path))
 
 
 @given(st.integers(0, 10**6), st.lists(st.floats(0.1, 3).flatmap(lambda x: st.sampled_from([x, -x])), min_size=2, max_size=2))
