@@ -68,10 +68,7 @@ def draw_boxes(
     """
     paths = _paths(boxes)
     nodes = [node.value for node in engine.Graph(output).nodes if node.value is not None and node.op]
-    groups: dict[str, list[Value]] = {}
-    for name, box in boxes.items():
-        if members := [*box.parameters, *filter(box.made, nodes)]:
-            groups[paths[name]] = members
+    groups: dict[str, list[Value]] = {paths[name]: [*box.parameters, *filter(box.made, nodes)] for name, box in boxes.items()}
     if not isinstance(collapse, bool):
         collapse = [paths.get(name, name) for name in ([collapse] if isinstance(collapse, str) else collapse)]
     return engine.draw(output, names, collapse=collapse, groups=groups, **options)

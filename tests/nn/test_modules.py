@@ -1,4 +1,4 @@
-"""Modules: what they are made of, saving and loading, modes, hooks, pictures, initialisation, and micrograd's networks."""
+"""Modules: what they are made of, saving and loading, modes, hooks, initialisation, and micrograd's networks."""
 
 import copy
 import math
@@ -51,6 +51,31 @@ def test_parameters_are_found_in_attributes_lists_tuples_and_dicts_once_each():
     assert not any(p.has_grad for p in net.parameters())
 
 
+class Tied(Module):
+    """One Parameter in two places of a Module and in a Module inside it."""
+
+    def __init__(self):
+        self.first = self.second = Parameter([[1.0, 2.0], [3.0, 4.0]])
+        self.inner = Linear(2, 2, bias=False)
+        self.inner.weight = self.first
+
+    def forward(self, x):
+        return self.inner(x @ self.first) @ self.second
+
+
+def test_a_shared_parameter_counts_once():
+    model = Tied()
+    assert [name for name, _ in model.named_parameters()] == ["first"]
+    assert repr(model).splitlines() == ["Tied · 4 parameters", "└─ inner Linear(2, 2, bias=False) · 4"]
+    assert list(model.state_dict()) == ["first"]
+    optimizer = nn.optim.SGD(model.parameters(), lr=1.0)
+    model(np.ones(2)).sum().backward()
+    gradient = model.first.grad.copy()
+    optimizer.step()
+    np.testing.assert_array_equal(model.second.data, [[1.0, 2.0], [3.0, 4.0]] - gradient)
+    assert model.inner.weight is model.first
+
+
 def test_a_module_that_refers_to_its_parent_is_walked_once():
     net = Net()
     net.heads["a"].parent = net
@@ -93,6 +118,10 @@ def test_the_repr_is_the_tree_with_its_parameter_counts():
         "Sequential · 96 parameters\n├─ 0 Linear(2, 16) · 48\n├─ 1 ReLU()\n"
         "└─ 2 Sequential · 48\n   ├─ 0 Linear(16, 3, bias=False) · 48\n   └─ 1 Dropout(0.5)"
     )
+    nested = Sequential(Sequential(ReLU(), Sequential(Tanh())), Sequential(ReLU()))
+    assert repr(nested) == (
+        "Sequential\n├─ 0 Sequential\n│  ├─ 0 ReLU()\n│  └─ 1 Sequential\n│     └─ 0 Tanh()\n└─ 1 Sequential\n   └─ 0 ReLU()"
+    )
     assert repr(Linear(200, 16)) == "Linear(200, 16) · 3,216 parameters"
 
 
@@ -122,6 +151,39 @@ def test_buffers_are_saved_and_loaded_with_the_parameters():
     assert [name for name, _ in Sequential(one).named_buffers()] == ["0.running_mean", "0.running_var", "0.num_batches_tracked"]
 
 
+def test_a_state_may_hold_values_lists_and_numbers():
+    layer, values = Linear(2, 1), Linear(2, 1)
+    layer.load_state_dict({"weight": [[1, 2]], "bias": [3.0]})
+    assert layer.weight.data.tolist() == [[1.0, 2.0]]
+    assert layer.weight.dtype == np.float64
+    values.load_state_dict(dict(layer.named_parameters()))
+    assert values.weight.data.tolist() == [[1.0, 2.0]]
+    net = Net()
+    net.load_state_dict({"scale": 4}, strict=False)
+    assert net.scale.data == 4.0
+    assert type(net.scale.data) is float
+
+
+def test_what_is_loaded_is_a_copy():
+    source, model = nn.BatchNorm1d(2), nn.BatchNorm1d(2)
+    source(np.array([[1.0, 5.0], [3.0, 9.0]]))
+    state = source.state_dict()
+    kept = {name: np.array(array) for name, array in state.items()}
+    model.load_state_dict(state)
+    model.running_mean += 1.0
+    model.weight.data += 1.0
+    for name, array in source.state_dict().items():
+        np.testing.assert_array_equal(array, kept[name])
+        np.testing.assert_array_equal(state[name], kept[name])
+    other = nn.BatchNorm1d(2)
+    other.load_state_dict(state)
+    for array in state.values():
+        array += 1
+    for name, array in other.state_dict().items():
+        np.testing.assert_array_equal(array, kept[name])
+        assert array.dtype == kept[name].dtype
+
+
 def test_a_state_that_does_not_fit_is_refused_as_a_whole():
     net = Net()
     before, state = net.state_dict(), Net().state_dict()
@@ -148,7 +210,7 @@ def test_modules_can_be_copied_and_pickled():
         assert not any(a is b for a, b in zip(twin.parameters(), net.parameters(), strict=True))
 
 
-# ── hooks and pictures ────────────────────────────────────────────────────────
+# ── hooks ─────────────────────────────────────────────────────────────────────
 
 
 def test_hooks_run_around_each_call_until_they_are_taken_off():
@@ -168,26 +230,26 @@ def test_hooks_run_around_each_call_until_they_are_taken_off():
     assert len(seen) == 2
 
 
-def test_draw_frames_each_module_and_folds_those_that_are_named():
-    model = Sequential(Linear(2, 3), Sequential(Linear(3, 3), Tanh()), Linear(3, 1))
-    x = np.ones((4, 2))
-    whole = model.draw(x).source
-    for title in ("0: Linear(2, 3)", "1: Sequential", "0: Linear(3, 3)", "1: Tanh", "2: Linear(3, 1)", "1.0.weight"):
-        assert title in whole
-    folded = model.draw(x, collapse="1").source
-    assert "1: Sequential" in folded
-    assert "1.0.weight" not in folded
-    assert "12 parameters" in folded
-    assert "0.weight" not in model.draw(x, collapse=True).source
-    assert not model[0]._hooks_after
-    with pytest.raises(ValueError, match="nowhere"):
-        model.draw(x, collapse=["nowhere"])
+def test_each_hook_is_removed_by_itself():
+    model, seen = Linear(2, 3), []
 
+    def before(module, args):
+        seen.append("before")
 
-def test_draw_shows_a_micrograd_network_neuron_by_neuron():
-    source = MLP(2, [2, 1]).draw([1.0, -2.0]).source
-    for title in ("layers.0: Layer", "neurons.1: Neuron", "layers.1: Layer"):
-        assert title in source
+    def after(module, args, output):
+        seen.append("after")
+
+    remove_before = [model.register_forward_pre_hook(before) for _ in range(2)]
+    remove_after = [model.register_forward_hook(after) for _ in range(2)]
+    last = model.register_forward_hook(lambda *_: seen.append("last"))
+    remove_before[0]()
+    remove_after[1]()
+    model(np.ones(2))
+    assert seen == ["before", "after", "last"]
+    remove_before[0]()  # a second time changes nothing
+    last()
+    model(np.ones(2))
+    assert seen[3:] == ["before", "after"]
 
 
 # ── initialisation ────────────────────────────────────────────────────────────
