@@ -76,8 +76,8 @@ class History:
         return " · ".join(f"{name} {entries[-1]:.4g}" for name, entries in lists.items() if entries)
 
     def __repr__(self) -> str:
-        stopped = f", stopped: {self.stopped}" if self.stopped else ""
-        return f"History(epochs={len(self)}, {self.last()}, best epoch: {self.best}{stopped})"
+        stopped = f"stopped: {self.stopped}" if self.stopped else ""
+        return f"History({', '.join(filter(None, [f'epochs={len(self)}', self.last(), f'best epoch: {self.best}', stopped]))})"
 
     def plot(self) -> Figure:
         """A matplotlib Figure: the losses by epoch, with the best epoch marked, and the metric below.

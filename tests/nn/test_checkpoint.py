@@ -134,6 +134,24 @@ def test_a_failed_save_leaves_the_old_file_and_nothing_else(tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["folder", "run.safetensors"]
 
 
+def test_two_arrays_of_one_name_are_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"the same name 'a\.b'"):
+        checkpoint.save(tmp_path / "run", **{"a": {"b": np.ones(1)}, "a.b": np.ones(1)})
+    with pytest.raises(TypeError, match=r"strings \(other than '\$tensor'\)"):
+        checkpoint.save(tmp_path / "run", d={"$tensor": "a"})
+    assert not os.listdir(tmp_path)
+
+
+def test_what_is_loaded_can_be_written_to_and_no_other_load_sees_it(tmp_path):
+    model = nn.Linear(3, 2)
+    checkpoint.save(tmp_path / "run", model=model, numbers=np.ones(3))
+    first, second = checkpoint.load(tmp_path / "run"), checkpoint.load(tmp_path / "run")
+    first["numbers"] += 1.0
+    first["model"]["weight"] += 1.0
+    assert second["numbers"].tolist() == [1.0, 1.0, 1.0]
+    np.testing.assert_array_equal(second["model"]["weight"], model.weight.data)
+
+
 def test_while_a_process_saves_and_after_it_is_killed_the_file_is_whole(tmp_path):
     program = textwrap.dedent(
         """
