@@ -55,7 +55,7 @@ def stretched(root: Value) -> None:
     root.backward()
     product = root.operands[0]
     x, a = product.operands
-    a._grad = product.grad * x.data  # right: np.sum(product.grad * x.data)
+    a._grad = product.grad * x.data  # right: a.grad = np.sum(product.grad * x.data); `a.grad` refuses this shape
 
 
 def two_paths(a: Value) -> Value:

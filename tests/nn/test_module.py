@@ -1,18 +1,14 @@
-"""Modules: what they are made of, saving and loading, modes, hooks, initialisation, and micrograd's networks."""
+"""Modules: what they are made of, saving and loading, modes, hooks."""
 
 import copy
-import math
 import pickle
-import random
 
 import numpy as np
 import pytest
-from hypothesis import given, strategies as st
 
-import engine
 import nn
 from engine import Parameter, Value
-from nn import MLP, Layer, Linear, Module, Neuron, ReLU, Sequential, Tanh
+from nn import Linear, Module, ReLU, Sequential, Tanh
 
 
 class Net(Module):
@@ -250,166 +246,3 @@ def test_each_hook_is_removed_by_itself():
     last()
     model(np.ones(2))
     assert seen[3:] == ["before", "after"]
-
-
-# ── initialisation ────────────────────────────────────────────────────────────
-
-INITIALISERS = [
-    (nn.init.xavier_uniform_, {}, math.sqrt(2 / (300 + 200))),
-    (nn.init.xavier_normal_, {"gain": 2.0}, 2.0 * math.sqrt(2 / (300 + 200))),
-    (nn.init.kaiming_uniform_, {}, math.sqrt(2 / 300)),
-    (nn.init.kaiming_normal_, {"nonlinearity": "relu", "mode": "fan_out"}, math.sqrt(2 / 200)),
-    (nn.init.kaiming_normal_, {"a": 0.5}, math.sqrt(2 / 1.25 / 300)),
-    (nn.init.kaiming_uniform_, {"nonlinearity": "tanh"}, 5 / 3 / math.sqrt(300)),
-    (nn.init.normal_, {"std": 0.1}, 0.1),
-    (nn.init.uniform_, {"a": -1.0, "b": 1.0}, 1 / math.sqrt(3)),
-]
-
-
-@pytest.mark.parametrize(("initialise", "options", "std"), INITIALISERS)
-def test_initialisers_have_their_spread_and_repeat_from_a_seed(initialise, options, std):
-    weight = Parameter(np.empty((200, 300)))
-    assert initialise(weight, **options, generator=0) is weight
-    first = weight.numpy()
-    np.testing.assert_allclose(first.std(), std, rtol=0.02)
-    np.testing.assert_allclose(first.mean(), 0.0, atol=0.02 * std)
-    if "uniform" in initialise.__name__:
-        assert abs(first).max() <= math.sqrt(3) * std
-    np.testing.assert_array_equal(initialise(weight, **options, generator=np.random.default_rng(0)).data, first)
-
-
-def test_the_fan_in_of_a_filter_counts_its_places():
-    weight = nn.init.kaiming_normal_(Parameter(np.empty((100, 8, 5, 5))), generator=0)
-    np.testing.assert_allclose(weight.data.std(), math.sqrt(2 / 200), rtol=0.02)
-    with pytest.raises(ValueError, match=r"shape \(3,\)"):
-        nn.init.xavier_normal_(Parameter(np.empty(3)))
-    with pytest.raises(ValueError, match=r"'softplus'.*relu"):
-        nn.init.calculate_gain("softplus")
-
-
-def test_he_keeps_the_spread_of_a_deep_relu_network_and_small_weights_do_not():
-    def spread(initialise):
-        rng = np.random.default_rng(0)
-        x = rng.normal(size=(100, 256))
-        for _ in range(20):
-            weight = initialise(Parameter(np.empty((256, 256))), rng)
-            x = np.maximum(x @ weight.data.T, 0.0)
-        return np.sqrt(np.mean(x * x))
-
-    assert 0.5 < spread(lambda w, rng: nn.init.kaiming_normal_(w, generator=rng)) < 2.0
-    assert spread(lambda w, rng: nn.init.xavier_normal_(w, generator=rng)) < 0.01
-
-
-@pytest.mark.parametrize(
-    "build",
-    [lambda g: Linear(3, 4, generator=g), lambda g: nn.LSTM(3, 4, 2, generator=g), lambda g: nn.TransformerBlock(8, 2, generator=g)],
-)
-def test_layers_repeat_from_a_seed_a_generator_and_manual_seed(build):
-    first = build(7).state_dict()
-    nn.manual_seed(7)
-    for again in (build(7), build(np.random.default_rng(7)), build(None)):
-        for name, array in again.state_dict().items():
-            np.testing.assert_array_equal(array, first[name])
-    assert any(not np.array_equal(array, first[name]) for name, array in build(8).state_dict().items())
-
-
-def test_a_small_constant_bias():
-    layer = Linear(3, 4)
-    nn.init.constant_(layer.bias, 0.1)
-    np.testing.assert_array_equal(layer.bias.data, np.full(4, 0.1))
-    nn.init.ones_(layer.bias)
-    nn.init.zeros_(layer.bias)
-    assert not layer.bias.data.any()
-
-
-# ── micrograd's networks ──────────────────────────────────────────────────────
-
-
-def test_reprs_are_micrograds():
-    assert repr(Neuron(2)) == "ReLUNeuron(2)"
-    assert repr(Neuron(3, nonlin=False)) == "LinearNeuron(3)"
-    assert repr(Layer(2, 2)) == "Layer of [ReLUNeuron(2), ReLUNeuron(2)]"
-    assert repr(MLP(2, [1, 1])) == "MLP of [Layer of [ReLUNeuron(2)], Layer of [LinearNeuron(1)]]"
-
-
-def test_weights_come_from_random_in_micrograds_order():
-    random.seed(1337)
-    numbers = [p.data for p in MLP(2, [2, 1]).parameters()]
-    random.seed(1337)
-    draw = [random.uniform(-1, 1) for _ in range(6)]
-    assert numbers == [*draw[:2], 0.0, *draw[2:4], 0.0, *draw[4:6], 0.0]
-
-
-def test_a_seeded_training_run_gives_micrograds_numbers():
-    theirs_nn, theirs = pytest.importorskip("micrograd.nn"), pytest.importorskip("micrograd.engine")
-    points = np.random.default_rng(0).normal(size=(8, 2))
-    sides = [1 if x + y > 0 else -1 for x, y in points]
-
-    def train(make, value):
-        random.seed(1)
-        model, losses = make(2, [4, 4, 1]), []
-        for _ in range(5):
-            scores = [model(list(map(value, row))) for row in points]
-            loss = sum((1 + -side * score).relu() for side, score in zip(sides, scores, strict=True)) * (1.0 / 8)
-            loss = loss + 1e-4 * sum(p * p for p in model.parameters())
-            model.zero_grad()
-            loss.backward()
-            for p in model.parameters():
-                p.data -= 0.1 * p.grad
-            losses.append(loss.data)
-        return losses, [p.data for p in model.parameters()]
-
-    np.testing.assert_allclose(*(train(*pair)[0] for pair in ((MLP, Value), (theirs_nn.MLP, theirs.Value))), rtol=1e-12)
-    np.testing.assert_allclose(*(train(*pair)[1] for pair in ((MLP, Value), (theirs_nn.MLP, theirs.Value))), rtol=1e-12)
-
-
-@given(st.integers(1, 4), st.lists(st.integers(1, 4), min_size=1, max_size=3), st.integers(1, 5))
-def test_columns_of_a_batch_give_the_scores_and_gradients_of_all_samples(nin, nouts, batch):
-    model, x = MLP(nin, nouts), np.random.default_rng(batch).normal(size=(batch, nin))
-
-    def total(outputs):
-        return sum(np.sum(o) for o in outputs) if isinstance(outputs, list) else np.sum(outputs)
-
-    single = [model(row) for row in x]
-    loss = sum(map(total, single))
-    loss.backward()
-    gradients = [p.grad for p in model.parameters()]
-    for columns in (x.T, list(x.T), list(map(Value, x.T))):
-        model.zero_grad()
-        together = model(columns)
-        assert isinstance(together, list) == (nouts[-1] > 1)
-        for k, scores in enumerate(together if isinstance(together, list) else [together]):
-            np.testing.assert_allclose(scores.data, [(s[k] if isinstance(s, list) else s).data for s in single], atol=1e-12)
-        total(together).backward()
-        np.testing.assert_allclose([p.grad for p in model.parameters()], gradients, atol=1e-9)
-
-
-def test_a_neuron_on_numbers_stays_scalar_and_checks_their_count():
-    score = Neuron(3)([1.0, Value(2.0), 3])
-    assert type(score.data) is float
-    assert score.shape == ()
-    with pytest.raises(ValueError, match=r"ReLUNeuron\(2\) takes 2 inputs, not 3.*model\(X\.T\)"):
-        Neuron(2)(np.ones((3, 2)))
-
-
-def test_a_subclass_in_micrograds_style_overrides_parameters():
-    class Pair(Module):
-        def __init__(self):
-            self.w = [Value(1.0), Value(2.0)]
-
-        def __call__(self, x):
-            return sum(w * x for w in self.w)
-
-        def parameters(self):
-            return self.w
-
-    pair = Pair()
-    pair(3.0).backward()
-    assert [p.grad for p in pair.parameters()] == [3.0, 3.0]
-    pair.zero_grad()
-    assert [p.grad for p in pair.parameters()] == [0.0, 0.0]
-
-
-def test_anomaly_detection_finds_nothing_in_a_causal_block():
-    with engine.detect_anomaly():
-        nn.TransformerBlock(4, 2, is_causal=True)(np.ones((3, 4))).sum().backward()
