@@ -75,3 +75,41 @@ def test_a_small_constant_bias():
     nn.init.ones_(layer.bias)
     nn.init.zeros_(layer.bias)
     assert not layer.bias.data.any()
+
+
+# torch.nn.init.calculate_gain
+GAINS = {"linear": 1.0, "conv1d": 1.0, "conv2d": 1.0, "sigmoid": 1.0, "tanh": 5 / 3, "relu": math.sqrt(2), "selu": 0.75}
+
+
+def test_gains_are_pytorchs():
+    for name, gain in GAINS.items():
+        assert nn.init.calculate_gain(name) == pytest.approx(gain, rel=1e-15)
+    assert nn.init.calculate_gain("leaky_relu") == pytest.approx(math.sqrt(2 / 1.0001), rel=1e-15)
+    assert nn.init.calculate_gain("leaky_relu", 0.5) == pytest.approx(math.sqrt(1.6), rel=1e-15)
+    assert nn.init.calculate_gain("leaky_relu", 0.0) == nn.init.calculate_gain("relu")
+
+
+def test_by_default_uniform_fills_from_0_to_1_and_normal_is_standard():
+    weight = Parameter(np.empty((200, 300)))
+    uniform = nn.init.uniform_(weight, generator=0).numpy()
+    assert 0.0 <= uniform.min() < 0.01
+    assert 0.99 < uniform.max() < 1.0
+    normal = nn.init.normal_(weight, generator=0).numpy()
+    assert abs(normal.mean()) < 0.02
+    assert abs(normal.std() - 1.0) < 0.02
+
+
+def test_the_dtype_of_a_parameter_stays():
+    for initialise in (nn.init.uniform_, nn.init.normal_, nn.init.ones_, nn.init.xavier_uniform_, nn.init.kaiming_normal_):
+        assert initialise(Parameter(np.empty((2, 3), np.float32))).dtype == np.float32
+
+
+def test_the_fans_of_a_filter_are_its_weights_for_an_output_and_for_an_input():
+    shape = (40, 20, 5, 3)  # 20 · 15 weights for an output, 40 · 15 for an input
+    for mode, fan in (("fan_in", 300), ("fan_out", 600)):
+        weight = nn.init.kaiming_normal_(Parameter(np.empty(shape)), mode=mode, nonlinearity="linear", generator=0)
+        assert weight.data.std() == pytest.approx(1 / math.sqrt(fan), rel=0.03)
+    weight = nn.init.xavier_uniform_(Parameter(np.empty(shape)), gain=2.0, generator=0)
+    assert weight.data.std() == pytest.approx(2 * math.sqrt(2 / 900), rel=0.03)
+    with pytest.raises(ValueError, match="'fan_in' or 'fan_out', not 'fan'"):
+        nn.init.kaiming_uniform_(weight, mode="fan")
