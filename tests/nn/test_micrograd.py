@@ -77,6 +77,26 @@ def test_a_neuron_on_numbers_stays_scalar_and_checks_their_count():
         Neuron(2)(np.ones((3, 2)))
 
 
+def test_inputs_may_be_any_iterable_of_numbers_or_values():
+    neuron = Neuron(2, nonlin=False)
+    wanted = neuron([1.5, -2.0]).data
+    for x in ((1.5, -2.0), np.array([1.5, -2.0]), iter([1.5, -2.0]), [Value(1.5), Value(-2.0)], np.array([1.5, -2.0], np.float32)):
+        score = neuron(x)
+        assert score.data == wanted
+        assert type(score.data) is float
+    assert Layer(2, 3, nonlin=False)(np.ones(2))[2].shape == ()
+    assert [p.data for p in Neuron(0).parameters()] == [0.0]
+
+
+def test_only_the_last_layer_is_linear():
+    model = MLP(1, [2, 2, 1])
+    assert [neuron.nonlin for layer in model.layers for neuron in layer.neurons] == [True] * 4 + [False]
+    for parameter in model.parameters():
+        parameter.data = -1.0
+    assert model([1.0]).data == -1.0  # the relus give 0, and the last bias comes through
+    assert Neuron(1)([1.0]).data >= 0.0
+
+
 def test_a_subclass_in_micrograds_style_overrides_parameters():
     class Pair(Module):
         def __init__(self):
