@@ -13,7 +13,7 @@ from tests.reference import optim_make
 
 @pytest.fixture(params=["stored", "live"])
 def reference(request: pytest.FixtureRequest) -> dict[str, Any]:
-    """As stored in the repository; and as the PyTorch that is installed computes them now."""
+    """The numbers stored in the repository, and those of the installed PyTorch."""
     if request.param == "stored":
         return json.loads(optim_make.STORED.read_text(encoding="utf-8"))
     if not find_spec("torch"):

@@ -1,4 +1,4 @@
-"""Checkpoints: whole or not at all, and to the bit."""
+"""Checkpoints: the file is whole at every moment, and a run goes on from it with the same bits."""
 
 import json
 import math
@@ -176,7 +176,7 @@ def test_while_a_process_saves_and_after_it_is_killed_the_file_is_whole(tmp_path
             assert (loaded["array"] == loaded["epoch"]).all()
 
 
-def test_what_is_no_checkpoint_is_refused(tmp_path):
+def test_a_file_that_is_not_a_checkpoint_is_refused(tmp_path):
     from safetensors.numpy import save_file
 
     with pytest.raises(FileNotFoundError):

@@ -1,4 +1,4 @@
-"""Initialisation: the spread of the first weights, and that they repeat from a seed."""
+"""Initialisation: the distribution of the first weights, and that a seed repeats them."""
 
 import math
 

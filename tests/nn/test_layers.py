@@ -132,7 +132,7 @@ def test_outputs_gradients_and_state_are_pytorchs_live(seed):
 
 
 def as_function(name):
-    """The layer as a function of its inputs and parameters, and where to check it."""
+    """The layer as a function of its inputs and parameters, and the arguments to check it at."""
     layer = LAYERS[name]()
     layer.load_state_dict(entry(STORED, name, "state"))
     parameters, inputs, cotangents = dict(layer.named_parameters()), ordered(STORED, name, "input"), ordered(STORED, name, "cotangent")

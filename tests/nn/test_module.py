@@ -1,4 +1,4 @@
-"""Modules: what they are made of, saving and loading, modes, hooks."""
+"""Modules: their parameters and Modules, saving and loading, modes, hooks."""
 
 import copy
 import pickle
@@ -12,7 +12,7 @@ from nn import Linear, Module, ReLU, Sequential, Tanh
 
 
 class Net(Module):
-    """Parameters and modules in every place where they are looked for."""
+    """Parameters and Modules in every place where `Module` looks for them."""
 
     def __init__(self):
         self.scale = Parameter(2.0)
@@ -131,7 +131,7 @@ def test_state_goes_from_one_module_to_another_and_parameters_stay_the_same_obje
     assert other.load_state_dict(state) == ([], [])
     np.testing.assert_array_equal(other(x).data, one(x).data)
     assert all(a is b for a, b in zip(held, other.parameters(), strict=True))
-    state["layers.0.weight"] += 1.0  # a copy: nobody's weights move
+    state["layers.0.weight"] += 1.0  # the state is a copy, so the weights do not change
     np.testing.assert_array_equal(other(x).data, one(x).data)
     assert other.scale.data == 2.0
     assert type(other.scale.data) is float

@@ -1,4 +1,4 @@
-"""The training loop: what is learned, when it stops, and that it goes on to the bit."""
+"""The training loop: what it learns, when it stops, and that a resumed run gives the same bits."""
 
 import os
 import random
@@ -21,7 +21,7 @@ Y = (X[:, 0] * X[:, 1] > 0).astype(int)
 
 
 class Net(nn.Module):
-    """With everything that a pause could upset: dropout of its own generator and of the common one."""
+    """A network that draws random numbers from its own generator, from that of nn and from Python's."""
 
     def __init__(self):
         self.first = nn.Linear(2, 16, generator=0)
@@ -66,7 +66,7 @@ def test_learns_and_tells_what_happened():
 
 @pytest.mark.parametrize("pause", [1, 2, 3])
 def test_a_resumed_run_equals_an_unbroken_one_to_the_bit(tmp_path, pause):
-    def arguments():  # a sum in another order has other last bits
+    def arguments():  # each run with its own: the order changes the last bits of the loss
         return {"validation": Batches(X, Y, batch_size=7, seed=5), "progress": False}
 
     model, optimizer, schedule, train = start()
@@ -76,7 +76,7 @@ def test_a_resumed_run_equals_an_unbroken_one_to_the_bit(tmp_path, pause):
     path = tmp_path / "run.safetensors"
     model, optimizer, schedule, train = start()
     fit(model, nn.cross_entropy, optimizer, train, epochs=pause, schedule=schedule, checkpoint=path, **arguments())
-    model, optimizer, schedule, train = start(lr=0.7)  # a new process would make them anew
+    model, optimizer, schedule, train = start(lr=0.7)  # new objects, as in a new process
     nn.manual_seed(99)
     random.seed(98)
     resumed = fit(model, nn.cross_entropy, optimizer, train, epochs=4, schedule=schedule, checkpoint=path, **arguments())
@@ -156,7 +156,7 @@ def test_evaluation_learns_nothing_and_gives_the_mode_back():
     before = state(model)
     whole = evaluate(model, nn.cross_entropy, [(X, Y)], accuracy)
     parts = evaluate(model, nn.cross_entropy, Batches(X, Y, batch_size=7, shuffle=False), accuracy)
-    assert parts == pytest.approx(whole)  # uneven batches count by their examples
+    assert parts == pytest.approx(whole)  # uneven batches are weighted by their sizes
     assert state(model) == before
     assert model.training
     fit(model.eval(), nn.cross_entropy, optimizer, [(X, Y)], epochs=1, progress=False)
