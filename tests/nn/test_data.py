@@ -39,6 +39,15 @@ def test_the_inverse_gives_the_data_back(x, maker, axis):
     np.testing.assert_array_equal(scale(Value(x)).data, scale(x))
 
 
+def test_the_channels_of_pictures_are_scaled_one_by_one():
+    x = np.random.default_rng(0).normal([[[[1.0]], [[10.0]], [[-5.0]]]], [[[[0.1]], [[3.0]], [[1.0]]]], size=(6, 3, 4, 5))
+    channels = (0, 2, 3)
+    z = normalise(x, channels)(x)
+    np.testing.assert_allclose([z.min(channels), z.max(channels)], [[0.0] * 3, [1.0] * 3], atol=1e-12)
+    z = standardise(x, channels)(x)
+    np.testing.assert_allclose([z.mean(channels), z.std(channels)], [[0.0] * 3, [1.0] * 3], atol=1e-12)
+
+
 def test_a_constant_column_is_only_shifted():
     x = np.column_stack([np.full(7, 0.1), np.arange(7.0)])
     for maker in (standardise, normalise):
