@@ -62,7 +62,8 @@ def test_what_has_no_gradient_is_passed_over():
     (reached * reached).sum().backward()
     assert optim.clip_grad_norm_([other, reached], 1.0) == pytest.approx(10.0)
     assert not other.has_grad
-    assert optim.clip_grad_norm_([other], 1.0) == 0.0
+    for norm_type in (2.0, 1.0, math.inf):
+        assert optim.clip_grad_norm_([other], 1.0, norm_type) == 0.0
     optim.clip_grad_value_([other, reached], 0.1)
     assert not other.has_grad
 
@@ -78,3 +79,23 @@ def test_what_cannot_be_clipped_is_refused_and_nothing_changes(clip):
         clip(good, 1.0)
     with pytest.raises(TypeError, match="parameter 1 is a float"):
         clip([good, 1.0], 1.0)
+
+
+def test_clipping_writes_into_the_gradients_that_are_there():
+    array, scalar = Value([3.0, -4.0]), Value(2.0)
+    array.grad, scalar.grad = [3.0, -4.0], 2.0
+    held = array.grad
+    optim.clip_grad_value_([array, scalar], 3.0)
+    assert array.grad is held
+    assert held.tolist() == [3.0, -3.0]
+    optim.clip_grad_norm_([array], 1.0)
+    assert array.grad is held
+    assert np.linalg.norm(held) == pytest.approx(1.0, rel=1e-5)
+    assert scalar.grad == 2.0
+
+
+def test_a_gradient_of_exactly_the_norm_is_scaled_as_in_pytorch():
+    p = Value([3.0, 4.0])
+    p.grad = [3.0, 4.0]
+    optim.clip_grad_norm_([p], 5.0)
+    np.testing.assert_allclose(p.grad, np.array([3.0, 4.0]) * 5.0 / (5.0 + 1e-6), rtol=1e-15)

@@ -234,6 +234,27 @@ def test_a_loaded_state_is_a_copy():
     assert json.dumps(first.state_dict(), default=np.ndarray.tolist) == kept
 
 
+def test_an_optimiser_of_ones_own_is_its_update():
+    class Sign(optim.Optimizer):
+        memory = ("count",)
+
+        def update(self, p, g, s):
+            s.count += 1.0
+            p -= self.lr * np.sign(g) * s.count
+            return p
+
+    p = Value([1.0, -2.0])
+    optimizer = Sign([p], lr=0.5)
+    for _ in range(2):
+        p.grad = [3.0, -4.0]
+        optimizer.step()
+    assert p.data.tolist() == [-0.5, -0.5]
+    assert repr(optimizer) == "Sign(lr=0.5)"
+    plain = optim.Optimizer([p], lr=1.0)
+    with pytest.raises(NotImplementedError, match=r"Optimizer needs an update\(p, g, s\)"):
+        plain.step()
+
+
 def test_a_state_brings_its_settings():
     saved = optim.AdamW([Value(1.0)], lr=0.25, betas=(0.5, 0.75), eps=1e-3, weight_decay=0.125).state_dict()
     fresh = optim.AdamW([Value(1.0)])

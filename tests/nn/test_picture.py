@@ -88,6 +88,17 @@ def test_a_name_of_several_letters_can_be_folded():
         assert "score.weight" in source
 
 
+def test_a_constant_that_a_module_makes_stands_beside_its_box():
+    class Shift(Module):
+        def forward(self, x):
+            return x + Value([1.0, 2.0], label="offset", requires_grad=False)
+
+    source = Sequential(Shift()).draw(np.ones(2), collapse=True).source
+    assert "0: Shift" in source
+    assert "1 operation" in source
+    assert ">offset</B>" in source
+
+
 def test_a_call_that_fails_leaves_no_hooks():
     model = Sequential(Linear(2, 3))
     with pytest.raises(ValueError, match="Linear"):

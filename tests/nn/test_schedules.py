@@ -64,6 +64,23 @@ def test_a_later_schedule_begins_from_the_rate_that_the_first_one_found():
         assert o.lr == pytest.approx(0.4)
 
 
+def test_each_schedule_counts_from_its_own_milestone():
+    def make(o):
+        return optim.SequentialLR(o, [optim.LambdaLR(o, lambda t, k=k: 10 * k + t) for k in (1, 2, 3)], milestones=[2, 5])
+
+    assert rates(make, 7) == pytest.approx([5, 5.5, 10, 10.5, 11, 15, 15.5, 16])
+
+
+def test_a_schedule_of_ones_own_needs_its_rate():
+    class Halving(optim.Schedule):
+        def rate(self, base, t):
+            return base * 0.5**t
+
+    assert rates(Halving, 2) == [0.5, 0.25, 0.125]
+    with pytest.raises(NotImplementedError, match=r"Schedule needs a rate\(base, t\)"):
+        optim.Schedule(optim.SGD([Value(1.0)]))
+
+
 def test_schedules_need_a_milestone_between_each_two():
     def schedules(optimizer):
         return [optim.LinearLR(optimizer), optim.StepLR(optimizer, 3)]
