@@ -17,23 +17,24 @@ FOLDER = Path(__file__).parent
 
 
 def names() -> list[str]:
-    """The demos there are."""
+    """The names of all demos."""
     return sorted(path.stem for path in FOLDER.glob("*.py") if not path.stem.startswith("_"))
 
 
 def question(name: str) -> str:
-    """The first line of a demo's docstring, read without importing it."""
+    """The first line of the docstring of a demo, read without importing the demo."""
     return (ast.get_docstring(ast.parse((FOLDER / f"{name}.py").read_text(encoding="utf-8"))) or "").partition("\n")[0]
 
 
 def listing() -> str:
+    """The list of all demos, with the question of each."""
     width = max(map(len, names()), default=0)
     lines = (f"  {name:{width}}  {question(name)}" for name in names())
-    return "\n".join(["demos, each one idea; run one with `python -m demos NAME` (--help tells its options):", "", *lines])
+    return "\n".join(["demos, one question each; run one with `python -m demos NAME` (--help lists its options):", "", *lines])
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command; the exit status."""
+    """Run the command with these arguments; returns the exit status."""
     argv = sys.argv[1:] if argv is None else argv
     if not argv or argv[0] in ("-h", "--help"):
         print(listing())
@@ -53,7 +54,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def run(name: str, argv: list[str]) -> int:
-    """Ask the question, run the demo with everything random seeded, give the answer."""
+    """Print the question, run the demo with all random generators seeded, and print the answer."""
     import matplotlib
     from threadpoolctl import threadpool_limits
 
@@ -64,7 +65,7 @@ def run(name: str, argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog=f"python -m demos {name}", description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     if hasattr(module, "add_arguments"):
         module.add_arguments(parser)
-    parser.add_argument("--seed", type=int, default=0, help="where everything random comes from (default 0)")
+    parser.add_argument("--seed", type=int, default=0, help="the seed of all random numbers (default 0)")
     parser.add_argument("--quick", action="store_true", help="a smaller run, for a first look")
     parser.add_argument("--out", type=Path, default=Path("demos-out"), help="the folder for the pictures (default demos-out)")
     demo = parser.parse_args(argv, Demo(name=name))
@@ -72,7 +73,7 @@ def run(name: str, argv: list[str]) -> int:
     nn.manual_seed(demo.seed)
     print(doc, end="\n\n", flush=True)
     style = STYLE | {"axes.prop_cycle": matplotlib.cycler(color=CYCLE), "savefig.dpi": demo.pick(150, 80)}
-    # Matrices as small as a demo's gain nothing from a second thread, and wait for it on a busy machine.
+    # A second thread does not make the small matrices of a demo faster, and on a busy machine they wait for it.
     with matplotlib.rc_context(style), threadpool_limits(1):
         answer = module.run(demo)
     print(f"\n{answer}")

@@ -1,14 +1,14 @@
-"""What the demos share: their options, tables, figures and data.
+"""Shared by all demos: options, tables, figures and data.
 
-A demo is a file with a docstring whose first line is the question, and
+A demo is a file whose docstring has a question as its first line, and which defines
 
     def run(demo):             # demo.seed, demo.quick, ... are the options
         figure, axes = demo.figure(1, 2)
         ...
         demo.save(figure)
-        return "the answer, with the numbers measured"
+        return "the answer, with the measured numbers"
 
-and where it has options of its own `add_arguments(parser)`, an argparse one.
+A demo with further options also defines `add_arguments(parser)`, for a parser of argparse.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Mid-tones, which read on a white page and on a dark one; the figures' background is transparent.
+# Colours of medium brightness, readable on a white page and on a dark one; the background of the figures is transparent.
 INK = "#7a828e"
 BLUE, ORANGE, GREEN, RED, PURPLE, TEAL, PINK = "#2f7de1", "#d9730d", "#16a06a", "#e5484d", "#8e63d6", "#0b9bb0", "#d6409f"
 QUIET, RIGHT, WRONG = INK, GREEN, RED
@@ -54,17 +54,17 @@ STYLE = {
     "legend.frameon": False,
     "font.size": 10,
     "savefig.dpi": 150,
-    "svg.hashsalt": "chainrule",  # the same picture is the same file
+    "svg.hashsalt": "chainrule",  # the same picture gives the same file
 }
 
 
 def colour(name: str) -> str:
-    """A function's colour, the same in every demo."""
+    """The colour of a function; it is the same in every demo."""
     return COLOURS.get(name) or CYCLE[zlib.crc32(name.encode()) % len(CYCLE)]
 
 
 class Demo(argparse.Namespace):
-    """The options of one run as attributes, and the ways to show something."""
+    """The options of one run as attributes, and methods that print tables and save figures."""
 
     name: str
     seed: int
@@ -72,18 +72,18 @@ class Demo(argparse.Namespace):
     out: Path
 
     def pick(self, full: Any, quick: Any) -> Any:
-        """The second under --quick, else the first."""
+        """`quick` with --quick, else `full`."""
         return quick if self.quick else full
 
     def figure(self, rows: int = 1, columns: int = 1, size: tuple[float, float] | None = None, **options: Any) -> tuple[Figure, Any]:
-        """A figure in the house style and its Axes: one, or an array of them, as from `plt.subplots`."""
+        """A new figure and its Axes (one, or an array of them), as from `plt.subplots`."""
         from matplotlib.figure import Figure
 
         made = Figure(figsize=size or (4.5 * columns, 3.4 * rows), layout="constrained")
         return made, made.subplots(rows, columns, **options)
 
     def save(self, figure: Figure, name: str = "") -> None:
-        """Write NAME.png and NAME.svg, by default in the demo's own name, to the folder of --out."""
+        """Write NAME.png and NAME.svg to the folder of --out; NAME is the name of the demo by default."""
         self.out.mkdir(parents=True, exist_ok=True)
         path = self.out / (name or self.name)
         figure.savefig(f"{path}.png")
@@ -91,7 +91,7 @@ class Demo(argparse.Namespace):
         print(f"wrote {path}.png and {path.name}.svg")
 
     def table(self, headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-        """Print rows in aligned columns; floats to four digits."""
+        """Print rows in aligned columns, with floats to four significant digits."""
         from rich import box
         from rich.console import Console
         from rich.table import Table
@@ -106,11 +106,11 @@ class Demo(argparse.Namespace):
 
 
 def label_ends(axes: Axes, gap: float = 13) -> None:
-    """Write each line's label at its right end, in its colour; where labels would collide, `gap` points apart.
+    """Write the label of each line at its right end, in its colour, and at least `gap` points from the next label.
 
-    Call it last: it goes by the limits that the axes have by then.
+    Call it last, because it depends on the limits of the axes.
     """
-    axes.get_xlim(), axes.get_ylim()  # brings the limits up to date
+    axes.get_xlim(), axes.get_ylim()  # updates the limits
     points = 72 / axes.figure.dpi
     ends = []
     for line in axes.get_lines():
@@ -129,8 +129,8 @@ def label_ends(axes: Axes, gap: float = 13) -> None:
 
 
 def spread(heights: Sequence[float], gap: float) -> list[float]:
-    """Ascending heights moved apart to at least `gap`, each cluster about its own middle."""
-    clusters: list[list[float]] = []  # (middle, how many)
+    """Move ascending heights apart to at least `gap`; the mean of each cluster of labels does not change."""
+    clusters: list[list[float]] = []  # (mean height, number of labels)
     for height in heights:
         middle, count = height, 1.0
         while clusters and middle - (count - 1) / 2 * gap < clusters[-1][0] + ((clusters[-1][1] - 1) / 2 + 1) * gap:
@@ -141,9 +141,9 @@ def spread(heights: Sequence[float], gap: float) -> list[float]:
 
 
 def digits(seed: int = 0, test: int = 360) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """scikit-learn's 1797 handwritten digits, split by seed: x_train, y_train, x_test, y_test.
+    """The 1797 handwritten digits of scikit-learn, split at random: x_train, y_train, x_test, y_test.
 
-    x is (n, 64), standardised with one mean and one deviation of all training pixels; y the digit, as int.
+    x is (n, 64), standardised with one mean and one deviation of all training pixels; y (n,) are the digits, as int.
     """
     from sklearn.datasets import load_digits
 

@@ -1,8 +1,8 @@
 """What does each activation function do to a number, and what does its derivative let through?
 
-Draws any functions of the engine, or expressions in x, each with its derivative (dashed).  Where a
-function has a kink at 0, its two one-sided derivatives differ, and the derivative at 0 itself is a
-convention: the filled dot shows what the rule says, the open ones the two sides.
+Draws functions of the engine, or expressions in x, each with its derivative (dashed).  At a kink the two
+one-sided derivatives differ, and the derivative there is a convention.  For a kink at 0, the filled dot
+shows the derivative of the engine's rule, and the open dots show the two one-sided derivatives.
 
     python -m demos activations --functions relu,sigmoid,tanh
     python -m demos activations --functions "x * sigmoid(1.702 * x)" gelu --range -3 3
@@ -23,7 +23,7 @@ NINE = "relu,leaky_relu,hardtanh,sigmoid,tanh,softplus,elu,gelu,silu"
 
 
 class AtZero(NamedTuple):
-    """The derivative at 0 by the rule, and a hair's breadth to both sides of it."""
+    """The derivative at 0 by the rule, and at ±1e-9."""
 
     left: float
     rule: float
@@ -40,16 +40,16 @@ def sample(function: Callable, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     out = function(points)
     with np.errstate(all="ignore"):
         out.backward(np.ones(out.shape))
-    return out.data, np.where(np.isnan(out.data), np.nan, points.grad)  # outside of its domain neither is drawn
+    return out.data, np.where(np.isnan(out.data), np.nan, points.grad)  # NaN: not drawn outside the domain
 
 
 def at_zero(function: Callable) -> AtZero:
-    """The derivative in the three places, where a kink would show."""
+    """The derivatives at 0 and on both sides, which differ at a kink."""
     return AtZero(*(float(slope) for slope in sample(function, np.array([-1e-9, 0.0, 1e-9]))[1]))
 
 
 def read(items: list[str]) -> dict[str, Callable]:
-    """The functions by their names; an item is a list of names, as in relu,tanh, or an expression in x."""
+    """The functions by name; an item is a list of names such as relu,tanh, or an expression in x."""
     functions = {}
     for item in items:
         names = item.split(",")
@@ -62,33 +62,33 @@ def read(items: list[str]) -> dict[str, Callable]:
             except ExpressionError as error:
                 raise SystemExit(f"{text}: {error}") from None
             if together.shape != (2,) or not np.allclose(together, alone, equal_nan=True):
-                raise SystemExit(f"{text}: a curve needs one number for each x, element by element")
+                raise SystemExit(f"{text}: to draw a curve, the function must give one number for each x")
     return functions
 
 
 def draw(axes, name: str, function: Callable, low: float, high: float) -> None:
-    """One panel: the function as a line, its derivative dashed and broken where it jumps, the rule at 0."""
-    x = np.linspace(low, high, 1000)  # an even number: 0 itself is not among them
+    """One panel: the function, its derivative (dashed, and interrupted where it jumps), and the rule at 0."""
+    x = np.linspace(low, high, 1000)  # an even number of points, so that 0 is not one of them
     y, slope = (np.where(np.isfinite(numbers), numbers, np.nan) for numbers in sample(function, x))
     if np.isnan(slope).all():
-        raise SystemExit(f"{name} has no numbers between {low:g} and {high:g}")
+        raise SystemExit(f"{name} has no values between {low:g} and {high:g}")
     jumps = np.flatnonzero(np.abs(np.diff(slope)) > 0.3 * (np.nanmax(slope) - np.nanmin(slope))) + 1
     both = np.concatenate([y, slope])
     bottom, top = np.nanpercentile(both, [3, 97])
-    margin = top - bottom + 0.5  # beyond it a line ends, lest a pole should flatten the rest
+    margin = top - bottom + 0.5  # a line ends beyond it, so that a pole does not flatten the rest of the picture
     y, slope = (np.where((bottom - margin <= line) & (line <= top + margin), line, np.nan) for line in (y, slope))
-    mine, short = colour(name), name if name.isidentifier() else "f"
+    paint, short = colour(name), name if name.isidentifier() else "f"
     axes.axhline(0.0, color=INK, lw=0.8)
     axes.axvline(0.0, color=INK, lw=0.8)
-    axes.plot(x, y, color=mine, lw=2.4, label=short)
-    axes.plot(np.insert(x, jumps, np.nan), np.insert(slope, jumps, np.nan), color=mine, lw=1.5, ls=(0, (4, 2)), label=f"{short}′")
+    axes.plot(x, y, color=paint, lw=2.4, label=short)
+    axes.plot(np.insert(x, jumps, np.nan), np.insert(slope, jumps, np.nan), color=paint, lw=1.5, ls=(0, (4, 2)), label=f"{short}′")
     zero = at_zero(function)
     if zero.kink:
-        axes.plot([0, 0], [zero.left, zero.right], "o", mfc="none", mec=mine, ms=7)
-    axes.plot(0, zero.rule, "o", color=mine, ms=7)
+        axes.plot([0, 0], [zero.left, zero.right], "o", mfc="none", mec=paint, ms=7)
+    axes.plot(0, zero.rule, "o", color=paint, ms=7)
     axes.set(xlabel="x", xlim=(low, high))
     title = f"{short}′(0) = {zero.rule:.3g}" + " by convention" * zero.kink
-    axes.set_title(title if short == name else f"f(x) = {name}\n{title}", color=mine)
+    axes.set_title(title if short == name else f"f(x) = {name}\n{title}", color=paint)
     label_ends(axes)
 
 
@@ -124,4 +124,4 @@ def run(demo) -> str:
 
     through = ", ".join(f"{name} {sample(function, np.array([high]))[1][0]:.2g}" for name, function in functions.items())
     kinks = ", ".join(f"{name} {zero.rule:.2g}" for name, zero in zeros.items() if zero.kink)
-    return f"Of a gradient that comes back at x = {high:g} there passes: {through}.\nThe rule's choice at a kink in 0: {kinks or 'none'}."
+    return f"At x = {high:g}, a gradient is multiplied by: {through}.\nThe derivative at a kink at 0, by the rule: {kinks or 'none'}."

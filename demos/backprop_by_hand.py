@@ -1,8 +1,8 @@
 """Can the backward pass of a whole network be written by hand, and does every line of it hold?
 
 A two-layer classifier with batch normalisation and cross-entropy reads handwritten digits.  `forward`
-cuts its loss into single steps; `by_hand` has the gradient of each, as derived with pen and paper, in
-plain NumPy; the engine, which sees the forward pass only, marks every line.
+computes its loss in small steps; `by_hand` has the gradient of each step, derived with pen and paper, in
+plain NumPy.  The engine sees the forward pass only; its gradients are compared with every line.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ CLASSES, HIDDEN = 10, 32
 
 
 def forward(x, y, W1, b1, gamma, beta, W2, b2):
-    """The mean cross-entropy of a batch x (n, 64) with labels y (n,); every step by its name."""
+    """The mean cross-entropy of a batch x (n, 64) with labels y (n,); returns every step by its name."""
     n = len(x)
     z = x @ W1 + b1  # (n, hidden)
-    mean = z.sum(axis=0) / n  # batch norm: each unit's mean over the batch,
+    mean = z.sum(axis=0) / n  # batch norm: the mean of each unit over the batch,
     centred = z - mean
     var = (centred**2).sum(axis=0) / n  # its variance,
     rstd = (var + 1e-5) ** -0.5
     xhat = centred * rstd  # the unit with mean 0 and variance 1,
-    h = xhat * gamma + beta  # and a scale and a shift to learn
+    h = xhat * gamma + beta  # and a learned scale and shift
     a = np.tanh(h)
     logits = a @ W2 + b2  # (n, classes)
     e = np.exp(logits)
@@ -65,7 +65,7 @@ def by_hand(f):
 
 
 def shortcuts(f, d):
-    """The lines that remain when the algebra is done: softmax with cross-entropy, and batch norm, in one step each."""
+    """The same gradients after some algebra: softmax with cross-entropy in one line, and batch norm in one line."""
     hot = np.eye(CLASSES)[f.y]
     return {
         "logits": (f.p - hot) / f.n,
@@ -74,7 +74,7 @@ def shortcuts(f, d):
 
 
 def lines(function) -> dict[str, str]:
-    """The right-hand side of each line d["step"] = ... of a function, as it stands in its source."""
+    """The right-hand side of each line d["step"] = ... in the source of a function."""
     source = (line.strip().partition('"] = ') for line in inspect.getsource(function).splitlines())
     return {start.removeprefix('d["'): formula for start, _, formula in source if formula}
 
@@ -89,24 +89,24 @@ def run(demo) -> str:
     plain = SimpleNamespace(**{name: step.data if isinstance(step, Value) else step for name, step in vars(steps).items()})
     d = by_hand(plain)
 
-    def mark(name: str, gradient: np.ndarray) -> float:
-        """The largest difference from the engine's gradient."""
+    def difference(name: str, gradient: np.ndarray) -> float:
+        """The largest difference from the gradient of the engine."""
         return float(np.abs(gradient - getattr(steps, name).grad).max())
 
     print(f"loss {steps.loss.item():.6f}; the backward pass, from the loss down to the first weights:")
-    formulas, marks = lines(by_hand), {name: mark(name, gradient) for name, gradient in d.items()}
+    formulas, gaps = lines(by_hand), {name: difference(name, gradient) for name, gradient in d.items()}
     demo.table(
         ["d[...]", "by hand", "shape", "largest |d|", "difference"],
-        [[name, formulas[name], gradient.shape, np.abs(gradient).max(), marks[name]] for name, gradient in d.items()],
+        [[name, formulas[name], gradient.shape, np.abs(gradient).max(), gaps[name]] for name, gradient in d.items()],
     )
-    short = {name: mark(name, gradient) for name, gradient in shortcuts(plain, d).items()}
+    short = {name: difference(name, gradient) for name, gradient in shortcuts(plain, d).items()}
     print(f"in one step: softmax with cross-entropy, difference {short['logits']:.1e}; batch norm, {short['z']:.1e}")
 
     from matplotlib.colors import LinearSegmentedColormap, TwoSlopeNorm
 
     figure, (left, right) = demo.figure(1, 2, size=(11, 4.8), width_ratios=[1, 1.1])
-    exact = min([mark for mark in marks.values() if mark], default=1e-18) / 30  # where a difference of 0 is drawn
-    for i, gap in enumerate(marks.values()):
+    exact = min([gap for gap in gaps.values() if gap], default=1e-18) / 30  # where a difference of 0 is drawn
+    for i, gap in enumerate(gaps.values()):
         left.plot([exact, gap or exact], [i, i], color=BLUE, lw=1.2)
         left.plot(gap or exact, i, "o", color=BLUE, mfc=BLUE if gap else "none")
     left.text(exact * 1.6, 0, "equal in every bit", va="center", color=BLUE)
@@ -123,12 +123,12 @@ def run(demo) -> str:
     right.grid(visible=False)
     demo.save(figure)
 
-    equal, rest = sum(not mark for mark in marks.values()), max(marks.values())
+    equal, rest = sum(not gap for gap in gaps.values()), max(gaps.values())
     return (
         (
-            f"Every line holds: {equal} of {len(marks)} equal the engine's gradient in every bit, the rest differs by {rest:.1e} at most.\n"
-            f"And batch norm takes every constant away, so the bias before it learns nothing: its gradient is {np.abs(d['b1']).max():.1e}."
+            f"Every line holds: {equal} of {len(gaps)} equal the engine's gradient in every bit, the others to within {rest:.1e}.\n"
+            f"Batch norm subtracts every constant, so the bias before it learns nothing: its gradient is {np.abs(d['b1']).max():.1e}."
         )
         if rest < 1e-12
-        else f"No: {max(marks, key=marks.get)} differs by {rest:.1e}."
+        else f"No: {max(gaps, key=gaps.get)} differs by {rest:.1e}."
     )

@@ -1,8 +1,8 @@
 """Which initialisation keeps a deep network alive: Xavier's, He's, or just small numbers?
 
-A layer of n inputs multiplies the variance of what comes in by n · Var(w).  Xavier keeps it with
-Var(w) = 1/n.  ReLU then halves the mean square, so He takes 2/n.  One layer hardly shows the difference;
-a deep stack multiplies it up, forward in the activations, backward in the gradients.
+A layer with n inputs multiplies the variance of its inputs by n · Var(w).  Xavier's Var(w) = 1/n keeps the
+variance.  ReLU then halves the mean square, so He takes Var(w) = 2/n.  One layer shows little difference; in a
+deep network the factors multiply, forward in the activations and backward in the gradients.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ ACTIVATIONS = {"ReLU": nn.ReLU, "tanh": nn.Tanh}
 
 
 def network(depth, activation, initialise):
+    """`depth` layers of equal width and a last linear layer; initialised weights, and biases 0."""
     layers = []
     for _ in range(depth):
         layers += [nn.Linear(WIDTH, WIDTH), activation()]
@@ -33,7 +34,7 @@ def network(depth, activation, initialise):
 
 
 def spread(model, x, y):
-    """For each activation layer the root mean square of its output, and of the gradient that reaches it."""
+    """The root mean square of the output of each activation layer, and of the gradient with respect to it."""
     with nn.watch(model) as seen:
         nn.cross_entropy(model(x), y).backward()
     rows = [row for row in seen.layers if row.kind != "Linear"]
@@ -41,6 +42,7 @@ def spread(model, x, y):
 
 
 def losses(model, x, y, steps, rng):
+    """The loss at every step of training with SGD."""
     optimizer = optim.SGD(model.parameters(), lr=0.05)
     path = []
     for _ in range(steps):
@@ -83,7 +85,7 @@ def run(demo):
     return (
         f"Through {depth} layers of ReLU, activations keep {he[1] / he[0]:.2g} of their size under He and "
         f"{xavier[1] / xavier[0]:.2g} under Xavier (in theory 1 and {2 ** (-(depth - 1) / 2):.2g});\n"
-        f"after {steps} steps the loss is {he[-1]:.3g} against {xavier[-1]:.3g}.  tanh forgives either (what it squashes cannot grow):\n"
+        f"after {steps} steps the loss is {he[-1]:.3g} against {xavier[-1]:.3g}.  tanh works with both, because its outputs are bounded:\n"
         f"it keeps {he_tanh[1] / he_tanh[0]:.2g} under He and {xavier_tanh[1] / xavier_tanh[0]:.2g} under Xavier, "
         f"and the loss is {he_tanh[-1]:.3g} against {xavier_tanh[-1]:.3g}.  Small weights, N(0, 0.01²), learn nothing with either."
     )

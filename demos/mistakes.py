@@ -1,7 +1,7 @@
 """Which gradients do the classic mistakes in writing backprop give, and on how small a graph?
 
-Four wrong passes, each a line away from the right one and each on the smallest graph that betrays
-it.  The local derivatives are the engine's own and right; the mistake is in what is done with them.
+Four wrong backward passes.  Each differs from the right one in one line, and is shown on the smallest graph
+with a wrong result.  The local derivatives come from the engine and are right; the mistake is in their use.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from engine.node import reachable
 
 
 def named(name: str, value: Value) -> Value:
+    """The value, with the name as its label."""
     value.label = name
     return value
 
 
 def overwrite(root: Value) -> None:
-    """Of all the uses of a value only one counts, the last to be visited."""
+    """If a value is used several times, only the use that is visited last counts."""
     root.grad = 1.0
     for node in reversed(reachable([root])):
         if not node.is_leaf:
@@ -31,38 +32,40 @@ def overwrite(root: Value) -> None:
 
 
 def disorder(root: Value) -> None:
-    """A node passes its gradient on when it is first met, while a part of it is still on its way."""
+    """A node passes its gradient on when it is first reached, before all contributions to it have arrived."""
     root.grad = 1.0
-    queue, met = deque([root]), {root}
+    queue, reached = deque([root]), {root}
     while queue:
-        node = queue.popleft()  # right: the youngest that waits, whose gradient is complete
+        node = queue.popleft()  # right: the youngest node in the queue, whose gradient is complete
         for operand, contribution in contributions(node, node.grad):
             operand.grad = operand.grad + contribution
-            if operand not in met and not operand.is_leaf:
-                met.add(operand)
+            if operand not in reached and not operand.is_leaf:
+                reached.add(operand)
                 queue.append(operand)
 
 
 def leftovers(root: Value) -> None:
-    """Two rounds of training, and nothing set to zero between them: the second adds to the first."""
+    """Two backward passes without setting the gradients to zero between them: the second adds to the first."""
     root.backward()
     root.backward()  # right: a.grad = 0.0 before it
 
 
 def stretched(root: Value) -> None:
-    """The factor a was stretched over the array x; its rule's g · x goes to it unsummed, in the wrong shape."""
+    """The scalar a was broadcast to the shape of x; its gradient g · x is not summed, and has the wrong shape."""
     root.backward()
     product = root.operands[0]
     x, a = product.operands
-    a._grad = product.grad * x.data  # right: np.sum(product.grad * x.data)
+    a._grad = product.grad * x.data  # right: a.grad = np.sum(product.grad * x.data); `a.grad` refuses this shape
 
 
 def two_paths(a: Value) -> Value:
+    """A graph in which the node b is used twice: by the node 3b, and by the node b + 3b."""
     b = named("b", 2 * a)
     return named("b + 3b", b + named("3b", 3 * b))
 
 
 def broadcast(a: Value) -> Value:
+    """A graph in which a scalar is multiplied by an array."""
     x = Value([1.0, 2.0, 4.0], label="x", requires_grad=False)
     return named("sum", named("x · a", x * a).sum())
 
@@ -76,12 +79,12 @@ MISTAKES = {
 
 
 def show(gradient) -> str:
-    """A gradient in few characters: 2, or [1 2 4]."""
+    """A gradient as short text: 2, or [1 2 4]."""
     return np.array2string(np.asarray(gradient), formatter={"float": lambda x: f"{x:g}"})
 
 
 def draw(axes, title: str, right: Value, wrong: Value) -> None:
-    """The graph in a row, the oldest value first, an arc for every use; below each value its two gradients."""
+    """The graph in one row, oldest value first, with an arc for every use; below each value its right and wrong gradients."""
     axes.set(xlim=(-0.75, 3.5), ylim=(-1.15, 1.0))
     axes.set_title(title)
     axes.axis("off")

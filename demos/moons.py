@@ -1,9 +1,9 @@
 """Can a network of single numbers learn to tell two moons apart?
 
-micrograd's demo: an MLP of 337 scalar weights, the hinge loss of a support vector machine, gradient
-descent.  In the first steps every number of every example is a node of the graph, as in micrograd;
-then the same network gets the examples as two columns and computes the same numbers in fewer nodes
-(--scalar: single numbers to the end).  With --seed 1337 the data, weights and losses are micrograd's.
+The demo of micrograd: an MLP of 337 scalar weights, the hinge loss of a support vector machine, and gradient
+descent.  In the first steps every number of every example is a node of the graph, as in micrograd.  After
+that the network gets the examples as two columns, and computes the same numbers with fewer nodes (--scalar:
+single numbers in all steps).  With --seed 1337 the data, weights and losses are those of micrograd.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from nn import MLP
 
 
 def add_arguments(parser) -> None:
-    parser.add_argument("--scalar", action="store_true", help="single numbers in all steps, which takes longer")
+    parser.add_argument("--scalar", action="store_true", help="single numbers in all steps, which is slower")
 
 
 def forward(model: MLP, x: np.ndarray, y: np.ndarray, columns: bool) -> tuple[Value, np.ndarray]:
@@ -36,7 +36,7 @@ def forward(model: MLP, x: np.ndarray, y: np.ndarray, columns: bool) -> tuple[Va
 
 
 def learn(model: MLP, x: np.ndarray, y: np.ndarray, step: int, columns: bool) -> tuple[float, float, float, Value]:
-    """One step of gradient descent: (loss, accuracy, seconds, the graph's root)."""
+    """One step of gradient descent: (loss, accuracy, seconds, root of the graph)."""
     began = time.perf_counter()
     loss, scores = forward(model, x, y, columns)
     model.zero_grad()
@@ -47,7 +47,7 @@ def learn(model: MLP, x: np.ndarray, y: np.ndarray, step: int, columns: bool) ->
 
 
 def draw_boundary(axes, model: MLP, x: np.ndarray, y: np.ndarray, title: str) -> None:
-    """What the model says of every point of the plane; dashed, where the hinge loss begins."""
+    """The sign of the score at every point of the plane; the dashed lines are where the hinge loss becomes 0."""
     (left, low), (right, high) = x.min(axis=0) - 0.4, x.max(axis=0) + 0.4
     across, up = np.meshgrid(np.linspace(left, right, 200), np.linspace(low, high, 150))
     with no_grad():
@@ -61,7 +61,7 @@ def draw_boundary(axes, model: MLP, x: np.ndarray, y: np.ndarray, title: str) ->
 
 
 def draw_network(axes, model: MLP) -> None:
-    """Each neuron a dot, each weight a line: green raises the next one, red lowers it."""
+    """Each neuron as a dot and each weight as a line: green for positive weights, red for negative ones."""
     from matplotlib.collections import LineCollection
 
     sizes = [2, *(len(layer.neurons) for layer in model.layers)]
@@ -84,7 +84,7 @@ def draw_network(axes, model: MLP) -> None:
 def run(demo) -> str:
     x, y = make_moons(n_samples=100, noise=0.1, random_state=demo.seed)
     y = 2.0 * y - 1.0
-    model = MLP(2, [16, 16, 1])  # its weights come from Python's random, which --seed has started
+    model = MLP(2, [16, 16, 1])  # its weights come from Python's random, which is seeded by --seed
     figure, panels = demo.figure(2, 3, size=(11, 6.4))
     draw_boundary(panels[0, 0], model, x, y, "before the first step")
 
@@ -97,7 +97,7 @@ def run(demo) -> str:
         rights.append(right)
         nodes, best = ways.get(columns) or (len(reachable([root])), seconds)
         ways[columns] = (nodes, min(best, seconds))
-        del root  # and with it the graph
+        del root  # this frees the graph
         if step in (0, 1, 2, 4, 9, 19, 49, 99):
             rows.append([step, loss, f"{right:.0%}", "columns" if columns else "single numbers", f"{nodes:,}"])
         if step == 19:
@@ -117,8 +117,11 @@ def run(demo) -> str:
     for kind in ("png", "svg"):
         print("wrote", picture.render(outfile=demo.out / f"moons_graph.{kind}", cleanup=True))
     sure = next((step for step in range(steps) if min(rights[step:]) == 1.0), None)
-    first = f"from step {sure} on all 100" if sure is not None else f"at the end {rights[-1]:.0%}"
+    first = f"from step {sure} on, all 100" if sure is not None else f"at the end {rights[-1]:.0%}"
     told = [
         f"{nodes:,} nodes and {1000 * best:.0f} ms on {'columns' if kind else 'single numbers'}" for kind, (nodes, best) in ways.items()
     ]
-    return f"Yes: {first} are on their side; the loss went from {losses[0]:.3g} to {losses[-1]:.2g}.\nA step took {', '.join(told)}."
+    return (
+        f"Yes: {first} points are on the right side; the loss went from {losses[0]:.3g} to {losses[-1]:.2g}.\n"
+        f"A step took {', '.join(told)}."
+    )

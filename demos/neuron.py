@@ -1,9 +1,9 @@
 """What does a gradient promise each number inside a neuron, and is the promise kept?
 
-micrograd's first demo: relu(w1·x1 + w2·x2 + b) with random weights, drawn with every value, local
-derivative and gradient; once for the inputs x, once for -x, of which the neuron answers one only.
-A gradient promises: raise this number by a little, and the output rises by gradient times that.
-Here each number is raised, and the output looked at.  `--seed 1337 --inputs 1 -2` is micrograd's own.
+The first demo of micrograd: relu(w1·x1 + w2·x2 + b) with random weights, drawn with every value, local
+derivative and gradient; once for the inputs x, and once for -x.  For one of the two, the output is 0.
+A gradient promises: if this number increases a little, the output increases by the gradient times that.
+Here each number is increased, and the output is measured.  `--seed 1337 --inputs 1 -2` are those of micrograd.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def add_arguments(parser) -> None:
 
 
 def output_with(neuron: Neuron, x: list[Value], number: Value, data: float) -> float:
-    """The neuron's output if one of its numbers were another."""
+    """The output of the neuron with another value for one of its numbers."""
     before, number.data = number.data, data
     with no_grad():
         out = neuron(x).data
@@ -31,7 +31,7 @@ def output_with(neuron: Neuron, x: list[Value], number: Value, data: float) -> f
 
 
 def draw_promise(axes, neuron: Neuron, x: list[Value], number: Value, out: float) -> None:
-    """The output over one of the numbers, the others held; and the straight line that the gradient promises."""
+    """The output as a function of one of the numbers, and the straight line that the gradient promises."""
     around = np.linspace(number.data - 3.0, number.data + 3.0, 121)
     axes.plot(around, [output_with(neuron, x, number, data) for data in around.tolist()], color=BLUE, label="output")
     axes.plot(around, out + number.grad * (around - number.data), "--", color=ORANGE, lw=1.4, label="promised")
@@ -57,9 +57,9 @@ def run(demo) -> str:
         for kind in ("png", "svg"):
             print("wrote", picture.render(outfile=demo.out / f"neuron_{'on' if out.data > 0 else 'off'}.{kind}", cleanup=True))
         for axes, number in zip(panels[row], numbers, strict=True):
-            risen = output_with(neuron, x, number, number.data + NUDGE) - out.data
-            rows.append([side, number.label, number.data, number.grad + 0.0, number.grad * NUDGE + 0.0, risen])
-            gaps.append(abs(risen - number.grad * NUDGE))
+            rise = output_with(neuron, x, number, number.data + NUDGE) - out.data
+            rows.append([side, number.label, number.data, number.grad + 0.0, number.grad * NUDGE + 0.0, rise])
+            gaps.append(abs(rise - number.grad * NUDGE))
             draw_promise(axes, neuron, x, number, out.data)
             if row:
                 axes.set_xlabel(number.label)
@@ -68,14 +68,14 @@ def run(demo) -> str:
         outputs.append(out.data)
         gradients.append([number.grad for number in numbers])
     if not any(outputs):
-        raise SystemExit("the sum lies on the kink of the relu, and there it has no derivative; take other --inputs")
+        raise SystemExit("the sum is at the kink of the relu, where there is no derivative; take other --inputs")
     demo.table(["inputs", "number", "value", "gradient", f"promised for +{NUDGE:g}", "measured"], rows)
     demo.save(figure)
     on, off = np.argmax(outputs), np.argmin(outputs)
     return (
-        f"For {'x' if on == 0 else '-x'} the output is {outputs[on]:.4g}, and w1 and w2 get the inputs as their gradients, "
+        f"For {'x' if on == 0 else '-x'} the output is {outputs[on]:.4g}, and the gradients of w1 and w2 are the inputs, "
         f"{gradients[on][2]:g} and {gradients[on][3]:g}.\n"
-        f"Raised by {NUDGE:g} one by one, the {len(rows)} numbers move the output as promised, to within {max(gaps):.0e}.\n"
-        f"For {'x' if off == 0 else '-x'} the relu is shut: the output is {outputs[off]:g} and all gradients are "
-        f"{np.abs(gradients[off]).max():g}, so that it learns nothing."
+        f"Each of the {len(rows)} numbers, increased by {NUDGE:g}, changes the output as promised, to within {max(gaps):.0e}.\n"
+        f"For {'x' if off == 0 else '-x'} the relu is inactive: the output is {outputs[off]:g} and all gradients are "
+        f"{np.abs(gradients[off]).max():g}, so the neuron learns nothing."
     )

@@ -1,9 +1,9 @@
 """Which optimiser finds its way down a narrow valley, and by what path?
 
-Three surfaces that are hard for plain gradient descent.  The ravine is 40 times steeper across than along:
-a rate that is safe across hardly moves along.  Turned by 30 degrees it is the same valley, but no longer
-along an axis.  Rosenbrock's banana adds a bend.  Each optimiser gets the learning rate, of a grid, that
-brings it down soonest on a path that stays in the picture, so that none looks bad by a bad choice.
+Three surfaces that are hard for plain gradient descent.  The curvature of the ravine is 40 times larger across
+than along, so a learning rate that is safe across makes very small steps along.  The turned ravine is the same
+valley, rotated by 30 degrees away from the axes.  Rosenbrock's banana is a bent valley.  Each optimiser gets
+the learning rate of a grid that needs the fewest steps on a path inside the picture: the best choice for each.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ OPTIMISERS = {
     "RMSprop": (optim.RMSprop, {"alpha": 0.9}, ORANGE),
     "Adam": (optim.Adam, {}, RED),
 }
-GOAL = 1e-4  # a path has arrived where the surface is this low
+GOAL = 1e-4  # a path has arrived when the height of the surface is below this
 
 
 def ravine(p):
@@ -49,7 +49,7 @@ SURFACES = {  # where to start, where the minimum is, the window
 
 
 def descend(surface, start, window, make, arguments, lr, steps):
-    """The points that an optimiser visits until it arrives, or leaves the window, or time is up."""
+    """The points that an optimiser visits until it arrives, leaves the window, or has made all steps."""
     p = Value(start)
     optimizer = make([p], lr=lr, **arguments)
     path = [p.data.copy()]
@@ -66,7 +66,7 @@ def descend(surface, start, window, make, arguments, lr, steps):
 
 
 def best(surface, start, window, make, arguments, rates, steps):
-    """(lr, path) with the lr that arrives soonest; where none arrives, that ends lowest."""
+    """(lr, path) for the lr that needs the fewest steps; if no path arrives, for the lr with the lowest end."""
     paths = {lr: descend(surface, start, window, make, arguments, lr, steps) for lr in rates}
     return min(
         paths.items(), key=lambda item: (surface(item[1][-1]) >= GOAL, len(item[1]) * (surface(item[1][-1]) < GOAL), surface(item[1][-1]))
@@ -99,6 +99,6 @@ def run(demo):
     bending = "; ".join(f"{name}: {row[2]}" for name, row in steps_of.items())
     return (
         f"Steps down the ravine, straight → turned.  {turning}.\n"
-        "SGD, with momentum or without, does not feel the turn; Adagrad and RMSprop, which scale each axis by itself, do.\n"
+        "The rotation changes nothing for SGD, with or without momentum; Adagrad and RMSprop, which scale each axis, need more steps.\n"
         f"Steps round the banana.  {bending}."
     )

@@ -1,7 +1,7 @@
 """What becomes of the gradients when I change an expression, or one number in it?
 
-A window: write an expression, give its variables numbers or lists, and press Compute; or press Step and
-watch the gradient go back through the graph, one operation at a time, as a hand would do it.
+A window: write an expression, give its variables numbers or lists, and press Compute.  Or press Step, and watch
+the gradient pass back through the graph, one operation at a time, as one does it by hand.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ try:
     import tkinter as tk
     from tkinter import ttk
 except ImportError:
-    raise SystemExit("the playground needs Tk, which this Python came without (on Debian and Ubuntu: apt install python3-tk)") from None
+    raise SystemExit("the playground needs Tk, which this Python does not have (on Debian and Ubuntu: apt install python3-tk)") from None
 
 EXPRESSION = "tanh(x1*w1 + x2*w2 + b)"
 NUMBERS = {"x1": "2", "x2": "0", "w1": "-3", "w2": "1", "b": "6.8813735870195432"}
@@ -28,14 +28,20 @@ PAPER = "#ffffff"
 
 
 class Playground:
-    """The window.  `root` is the Value on show, `waiting` the nodes that have not yet passed their gradient on."""
+    """The window.
+
+    Attributes:
+        root: the result that is shown, or None.
+        waiting: the nodes that have not passed their gradient on yet, oldest first.
+        leaves: the variables as Values, by name.
+    """
 
     def __init__(self, window: tk.Tk, expression: str = EXPRESSION):
         self.window = window
         self.root: Value | None = None
         self.waiting: list[Value] = []
         self.leaves: dict[str, Value] = {}
-        self.numbers: dict[str, tk.StringVar] = {}  # what stands in the entries; kept while a variable comes and goes
+        self.numbers: dict[str, tk.StringVar] = {}  # the text of the entries; kept when a variable leaves the expression
         self.gradients: dict[str, tk.StringVar] = {}
         self.expression, self.status = tk.StringVar(window, expression), tk.StringVar(window)
 
@@ -66,13 +72,13 @@ class Playground:
         self.compute()
 
     def edited(self, *_: str) -> None:
-        """The text changed: one entry for each variable of the expression, and nothing computed yet."""
+        """The text has changed: show one entry for each variable, and drop the old result."""
         self.root = None
         for shown in self.gradients.values():
             shown.set("")
         try:
             names = [name for name in parse(self.expression.get()).names if name not in CONSTANTS]
-        except ExpressionError as error:  # half written, perhaps
+        except ExpressionError as error:  # perhaps the user is still writing
             self.status.set(str(error))
             return
         self.status.set("Enter computes")
@@ -92,14 +98,14 @@ class Playground:
             ttk.Label(box, textvariable=self.gradients[name]).pack(anchor="w")
 
     def number(self, name: str) -> float | np.ndarray:
-        """What stands in a variable's entry: a number, a list of them, or an expression without variables."""
+        """The value in the entry of a variable: a number, a list of numbers, or an expression without variables."""
         try:
             return parse(self.numbers[name].get()).evaluate({})
         except ExpressionError as error:
             raise ValueError(f"{name}: {error}") from None
 
     def forward(self) -> bool:
-        """The result of what stands in the entries, with its whole backward pass waiting; False where there is none."""
+        """Compute the result, and put all its nodes in `waiting`; False if there is an error, which the window then shows."""
         try:
             self.leaves = {name: Value(self.number(name), label=name) for name in self.gradients}
             root = parse(self.expression.get()).evaluate(self.leaves)
@@ -108,31 +114,31 @@ class Playground:
             return False
         if not isinstance(root, Value) or root.ndim:
             what = f"an array of shape {root.shape}; sum(...) makes it one number" if np.ndim(root) else "a constant"
-            self.status.set(f"a gradient starts from one number that depends on a variable, and this is {what}")
+            self.status.set(f"a backward pass starts from one number that depends on a variable, and this is {what}")
             return False
         root.label = root.label or "result"
         root.grad = 1.0
         self.root, self.waiting = root, [node for node in reachable([root]) if not node.is_leaf]
-        self.names = {node.value: node.name for node in Graph(root).nodes}  # as in the picture
+        self.names = {node.value: node.name for node in Graph(root).nodes}  # the names in the picture
         return True
 
     def back(self) -> str:
-        """One operation passes its gradient on to its operands; in words."""
-        node = self.waiting.pop()  # the youngest: all that use it have had their turn
+        """One operation passes its gradient on to its operands; returns a sentence about it."""
+        node = self.waiting.pop()  # the youngest: all nodes that use it have passed their gradient on
         with np.errstate(all="ignore"):
             told = " and ".join(f"{summary(part)} to {self.names[operand]}" for operand, part in contributions(node, node.grad))
             node._backward()
         return f"{self.names[node]}, made by {node._op}, passes back {told}"
 
     def compute(self) -> None:
-        """Forward, and back all the way."""
+        """The forward pass and the whole backward pass."""
         if self.forward():
             while self.waiting:
                 self.back()
             self.show(f"result {summary(self.root.data)}")
 
     def step(self) -> None:
-        """The forward pass at first, then one operation's share of the backward pass each time."""
+        """The first time the forward pass; after that, one operation of the backward pass each time."""
         if self.root is not None and self.waiting:
             told = self.back()
             self.show(f"{told}; {len(self.waiting)} more" if self.waiting else f"{told}; done")
@@ -140,7 +146,7 @@ class Playground:
             self.show(f"result {summary(self.root.data)}, gradient 1; {len(self.waiting)} steps back")
 
     def show(self, status: str = "") -> None:
-        """The numbers and the picture as they stand, the picture as large as the window lets it be."""
+        """Show the gradients, and the picture as large as fits into the window."""
         if self.root is None:
             return
         self.status.set(status or self.status.get())
@@ -159,14 +165,14 @@ class Playground:
 
 
 def add_arguments(parser) -> None:
-    parser.add_argument("--expression", default=EXPRESSION, help=f"what stands there at first (default {EXPRESSION})")
+    parser.add_argument("--expression", default=EXPRESSION, help=f"the first expression (default {EXPRESSION})")
 
 
 def run(demo) -> str:
     try:
         window = tk.Tk()
     except tk.TclError as error:
-        raise SystemExit(f"the playground needs a display to open its window on ({error})") from None
+        raise SystemExit(f"the playground needs a display for its window ({error})") from None
     app = Playground(window, demo.expression)
     if demo.quick:
         window.update()

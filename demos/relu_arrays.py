@@ -1,8 +1,8 @@
 """Why does `if x > 0` fail on an array, and what does ReLU's rule do instead?
 
-An `if` asks one question and takes one branch.  An array holds many numbers, each with an answer of
-its own.  The rule lets the answers be an array too, a mask of zeros and ones, and calculates with it:
-the value is the larger of x and 0, the derivative is the mask.
+An `if` takes one branch for one condition.  An array contains many numbers, and each has its own answer to
+the condition.  The rule computes with all answers at once, as a mask of zeros and ones: the value is the
+maximum of x and 0, and the derivative is the mask.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from engine import TABLE, Value
 
 
 def relu_by_branch(x):
-    """ReLU as one writes it first: one question, one branch."""
+    """ReLU with a branch: one condition for one number."""
     return 1.0 * x if x > 0 else 0.0 * x
 
 
 def relu_by_mask(x):
-    """The same for numbers, arrays and Values, without a branch."""
+    """ReLU without a branch, for numbers, arrays and Values."""
     return np.maximum(x, 0.0)
 
 
 def slope_by_mask(x):
-    """Its derivative; at 0 the mask says 0, which is the convention."""
+    """The derivative of ReLU; at 0 it is 0, by convention."""
     return 1.0 * (x > 0)
 
 
 def attempt(function, x) -> str:
-    """What comes of function(x), in words."""
+    """The result of function(x), or its error, as text."""
     try:
         return str(function(x))
     except ValueError as error:
@@ -40,7 +40,7 @@ def attempt(function, x) -> str:
 
 
 def cells(axes, rows: dict[str, tuple[np.ndarray, str]]) -> None:
-    """Arrays as rows of cells with their numbers in them; a cell that is not zero is filled."""
+    """Draw arrays as rows of cells with numbers; a cell is filled if its number is not zero."""
     from matplotlib.patches import Rectangle
 
     for line, (name, (numbers, paint)) in enumerate(rows.items()):
@@ -57,7 +57,7 @@ def run(demo) -> str:
     print(f"x = {x}\n")
     print(f"by branch, a number:       {attempt(relu_by_branch, 3.0)}")
     print(f"by branch, an array:       {attempt(relu_by_branch, x)}")
-    print(f"by branch, array of one:   {attempt(relu_by_branch, x[-1:])}  (goes well, and so hides the mistake)")
+    print(f"by branch, array of one:   {attempt(relu_by_branch, x[-1:])}  (works, and so hides the mistake)")
     print(f"by mask, the array:        {attempt(relu_by_mask, x)}")
     print(f"the engine's rule for it:  {getsource(TABLE['relu'].vjps[0]).strip(' ,' + chr(10))}")
 
@@ -80,20 +80,20 @@ def run(demo) -> str:
     print(f"{len(many):,} numbers: one branch each {branch * 1e3:.1f} ms, one mask for all {mask * 1e3:.2f} ms")
 
     figure, (left, right) = demo.figure(1, 2, size=(11, 3.4), width_ratios=[1.6, 1])
-    mine = colour("relu")
-    cells(left, {"x": (x, INK), "x > 0": (slope_by_mask(x), PURPLE), "relu(x)": (out.data, mine), "relu′(x)": (array.grad, PURPLE)})
+    paint = colour("relu")
+    cells(left, {"x": (x, INK), "x > 0": (slope_by_mask(x), PURPLE), "relu(x)": (out.data, paint), "relu′(x)": (array.grad, PURPLE)})
     left.set_title("Every number has its own answer")
     line = np.linspace(-3.2, 3.2, 401)
-    right.plot(line, relu_by_mask(line), color=mine, label="relu")
+    right.plot(line, relu_by_mask(line), color=paint, label="relu")
     for side in (line[line < 0], line[line > 0]):
         right.plot(side, slope_by_mask(side), color=PURPLE, ls="--", label="relu′" if side[0] > 0 else "_")
-    right.plot(x, out.data, "o", color=mine, label="_")
+    right.plot(x, out.data, "o", color=paint, label="_")
     right.plot(x, array.grad, "o", color=PURPLE, label="_")
     right.set(xlabel="x", xlim=(-3.2, 3.2), title="The same points on the curves")
     label_ends(right)
     demo.save(figure)
     return (
-        f"An `if` wants one answer and x has {x.size}; the rule keeps them all, as a mask.\n"
-        f"Scalar and array differ, in value or derivative, at {differences} of {x.size} points; on {len(many):,} numbers "
+        f"An `if` needs one answer, and x has {x.size}; the rule keeps all of them, as a mask.\n"
+        f"The values or derivatives of scalar and array differ at {differences} of {x.size} points; on {len(many):,} numbers "
         f"the mask is {branch / mask:.0f} times\nfaster than a branch for each."
     )

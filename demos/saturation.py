@@ -1,8 +1,7 @@
 """Why does a saturated sigmoid or tanh stop learning, and a ReLU not?
 
-Far from 0 sigmoid and tanh are flat: whatever comes in, the same goes out, and next to nothing comes
-back as a gradient.  One neuron f(w) shall answer 0.5; it starts far off, at w = 5, and walks down the
-gradient of its squared error.
+Far from 0, sigmoid and tanh are flat: the output is almost constant, and the gradient is almost 0.  One neuron
+f(w) has the target 0.5.  It starts far from it, at w = 5, and learns by gradient descent on its squared error.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ TARGET, RATE = 0.5, 0.25
 
 
 def train(function, start: float, limit: int) -> list[float]:
-    """The squared error before every step, until it has fallen to 1 % of the first or the limit is reached."""
+    """The squared error before every step, until it is at most 1 % of the first one, or for `limit` steps."""
     w, errors = Value(start), []
     while len(errors) <= limit:
         error = (function(w) - TARGET) ** 2
@@ -34,7 +33,7 @@ def train(function, start: float, limit: int) -> list[float]:
 def run(demo) -> str:
     functions = {name: getattr(engine, name) for name in NAMES}
     places = [0.0, 1.0, 2.0, 4.0, 6.0, 10.0]
-    print("the derivative, which every gradient is multiplied with on its way back:")
+    print("the derivative, by which the backward pass multiplies the gradient:")
     demo.table(["x =", *(f"{x:g}" for x in places)], [[name, *map(grad(f), places)] for name, f in functions.items()])
 
     limit = demo.pick(20_000, 2_000)
@@ -49,7 +48,7 @@ def run(demo) -> str:
     demo.table(["start at w =", *(f"{start:g}" for start in starts)], [[name, *(steps(name, s) for s in starts)] for name in NAMES])
 
     figure, (value, slope, learning) = demo.figure(1, 3, size=(13, 3.6))
-    x = np.linspace(-8.0, 8.0, 400)  # an even number: relu's kink at 0 is not among them
+    x = np.linspace(-8.0, 8.0, 400)  # an even number of points, so that the kink of relu at 0 is not one of them
     for name, function in functions.items():
         points = Value(x)
         out = function(points)
@@ -74,7 +73,9 @@ def run(demo) -> str:
     demo.save(figure)
     last = starts[-1]
     return (
-        f"At x = {last:g} there passes back: " + ", ".join(f"{name} {grad(f)(last):.2g}" for name, f in functions.items()) + ".\n"
-        "The same lesson takes: " + ", ".join(f"{name} {steps(name, last)} steps" for name in NAMES) + ".\n"
-        f"ReLU keeps its slope on the right only; from w = -1 it takes {steps('relu', -1.0)}, for on the left it is flat altogether."
+        f"The gradient at x = {last:g} is multiplied by: "
+        + ", ".join(f"{name} {grad(f)(last):.2g}" for name, f in functions.items())
+        + ".\n"
+        f"Steps from w = {last:g}: " + ", ".join(f"{name} {steps(name, last)}" for name in NAMES) + ".\n"
+        f"ReLU has a slope only for x > 0; from w = -1 it needs {steps('relu', -1.0)} steps, because there it is flat."
     )

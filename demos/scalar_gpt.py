@@ -1,8 +1,8 @@
 """What does a GPT compute, number by number, and is it what the one on arrays computes?
 
-The GPT of `names` once more, half as wide and written with single numbers only: every weight, product
-and sum is a node of the graph, and attention is a loop that one can read.  Both get the same weights and
-read the same name; compared are loss, gradients and time.  (--word takes a name of up to eleven letters.)
+The GPT of `names`, half as wide, and written with single numbers: every weight, product and sum is a node of
+the graph, and attention is a loop that one can read.  The GPT on arrays gets the same weights and reads the same
+name; their losses, gradients and times are compared.  (--word takes a name of up to eleven letters.)
 """
 
 from __future__ import annotations
@@ -44,51 +44,55 @@ def rms_norm(x):
 
 
 def attend(query, keys, values, heads):
-    """Each head weighs the values so far by how well their keys match its part of the query: (mixture, weights)."""
+    """The attention of each head: (the weighted means of the values so far, the weights).
+
+    The weights of a head are the softmax of how well its part of the query matches the keys.
+    """
     size = len(query) // heads
-    mixture, looked = [], []
+    means, all_weights = [], []
     for start in range(0, len(query), size):
         part = slice(start, start + size)
         scores = [sum(q * k for q, k in zip(query[part], key[part], strict=True)) / math.sqrt(size) for key in keys]
         weights = softmax(scores)
-        looked.append(weights)
-        mixture += [sum(w * value[i] for w, value in zip(weights, values, strict=True)) for i in range(part.start, part.stop)]
-    return mixture, looked
+        all_weights.append(weights)
+        means += [sum(w * value[i] for w, value in zip(weights, values, strict=True)) for i in range(part.start, part.stop)]
+    return means, all_weights
 
 
 def next_letter(weights, letter, place, keys, values, heads):
-    """Probabilities of the next letter, after this one at this place; its key and its value join those before."""
+    """(the probabilities of the next letter, the attention weights); appends the key and the value of this letter."""
     x = rms_norm([a + b for a, b in zip(weights["letter.weight"][letter], weights["place.weight"][place], strict=True)])
     projected = linear(rms_norm(x), weights["block.self_attn.in_proj_weight"])
     query, key, value = (projected[i * len(x) : (i + 1) * len(x)] for i in range(3))
     keys.append(key)
     values.append(value)
-    mixture, looked = attend(query, keys, values, heads)
-    x = [a + b for a, b in zip(x, linear(mixture, weights["block.self_attn.out_proj.weight"]), strict=True)]
+    means, attention = attend(query, keys, values, heads)
+    x = [a + b for a, b in zip(x, linear(means, weights["block.self_attn.out_proj.weight"]), strict=True)]
     hidden = [h.relu() for h in linear(rms_norm(x), weights["block.linear1.weight"])]
     x = [a + b for a, b in zip(x, linear(hidden, weights["block.linear2.weight"]), strict=True)]
-    return softmax(linear(x, weights["head.weight"])), looked
+    return softmax(linear(x, weights["head.weight"])), attention
 
 
 def scalar_loss(weights, letters, heads=4):
-    """(mean of -ln p(next letter), the attention of every head from each letter to those before)."""
-    keys, values, losses, looked = [], [], [], []
+    """(mean of -ln p(next letter), the attention weights of every head from each letter to the letters before)."""
+    keys, values, losses, attention = [], [], [], []
     for place, (letter, following) in enumerate(pairwise(letters)):
-        p, heads_looked = next_letter(weights, letter, place, keys, values, heads)
+        p, of_heads = next_letter(weights, letter, place, keys, values, heads)
         p[following].label = f"p({LETTERS[following]} after {''.join(LETTERS[i] for i in letters[: place + 1])})"
         losses.append(-p[following].log())
-        looked.append(heads_looked)
-    return sum(losses) / len(losses), looked
+        attention.append(of_heads)
+    return sum(losses) / len(losses), attention
 
 
-def draw_attention(demo, name: str, looked) -> None:
+def draw_attention(demo, name: str, attention) -> None:
+    """For each head, the weights from each letter (row) to the letters before (columns)."""
     from matplotlib.colors import LinearSegmentedColormap
 
     figure, panels = demo.figure(1, 4, size=(12, 3.5))
     paint = LinearSegmentedColormap.from_list("attention", [f"{BLUE}00", BLUE])
     for head, axes in enumerate(panels):
         grid = np.full((len(name), len(name)), np.nan)
-        for place, heads in enumerate(looked):
+        for place, heads in enumerate(attention):
             grid[place, : place + 1] = [weight.data for weight in heads[head]]
         axes.imshow(grid, cmap=paint, vmin=0, vmax=1)
         axes.set_xticks(range(len(name)), name)
@@ -118,13 +122,13 @@ def run(demo) -> str:
         array_loss.backward()
         halfway = time.perf_counter()
         scalar_step.zero_grad()
-        loss, looked = scalar_loss(weights, letters)
+        loss, attention = scalar_loss(weights, letters)
         loss.backward()
         ended = time.perf_counter()
         gaps.append(np.abs([w.grad for w in singles] - np.concatenate([p.grad.ravel() for p in on_arrays.parameters()])).max())
         if not step:
             count = len(reachable([loss]))
-            draw_attention(demo, name[:-1], looked)
+            draw_attention(demo, name[:-1], attention)
             picture = draw({"loss": loss}, depth=5)
             for kind in ("png", "svg"):
                 print("wrote", picture.render(outfile=demo.out / f"scalar_gpt_graph.{kind}", cleanup=True))
@@ -136,7 +140,7 @@ def run(demo) -> str:
     demo.table(["step", "loss, on arrays", "loss, single numbers", "gradients differ by"], rows)
     fast, slow = map(min, times)
     return (
-        f"To read {demo.word!r} it takes {count:,} numbers, {len(singles):,} of them weights, and gives each a gradient:\n"
-        f"the same as on arrays to within {max(gaps):.0e}. "
-        f"Forward and back took {1000 * slow:.0f} ms, on arrays {1000 * fast:.1f} ms, {slow / fast:.0f} times less."
+        f"To read {demo.word!r}, the GPT computes with {count:,} numbers, {len(singles):,} of them weights.  Each gets a gradient,\n"
+        f"the same as on arrays to within {max(gaps):.0e}.  "
+        f"Both passes took {1000 * slow:.0f} ms, and {1000 * fast:.1f} ms on arrays, {slow / fast:.0f} times less."
     )

@@ -1,9 +1,9 @@
 """What do the scale of the inputs and a penalty on the weights change in training?
 
-178 wines, 13 measurements each: one of them is near 750, another near 0.4.  The same network with the
-same first weights learns the three kinds of wine from the raw numbers, from numbers normalised to
-[0, 1], and from standardised ones (mean 0, deviation 1).  Then, standardised, it trains on and on:
-the weights of a network that is right already keep growing, unless a penalty holds them.
+178 wines have 13 measurements each; one of these is near 750, another near 0.4.  The same network with the same
+first weights learns the three kinds of wine from the raw numbers, from numbers normalised to [0, 1], and from
+standardised numbers (mean 0, deviation 1).  Then it trains much longer on the standardised numbers: the
+weights of a network that makes no mistakes any more continue to grow, unless a penalty keeps them small.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ PENALTIES = {"no penalty": None, "L1": (l1_penalty, 0.001), "L2": (l2_penalty, 0
 
 
 def wines(seed: int):
-    """Two thirds to learn from and one third to test: x (n, 13), y (n,)."""
+    """Two thirds for training and one third for the test: x (n, 13), y (n,)."""
     from sklearn.datasets import load_wine
 
     x, y = load_wine(return_X_y=True)
@@ -27,7 +27,7 @@ def wines(seed: int):
 
 
 def train(x, y, seed: int, steps: int, penalty=None, rate: float = 0.5):
-    """The network, its loss at every step, and the size of its weights, Σ|w|, at every step."""
+    """The network, and its loss and the size of its weights, Σ|w|, at every step."""
     model = Sequential(Linear(13, 16, generator=seed), Tanh(), Linear(16, 3, generator=seed + 1))
     weights = [model[0].weight, model[2].weight]
     optimizer = optim.SGD(model.parameters(), lr=rate)
@@ -81,7 +81,7 @@ def run(demo) -> str:
     demo.save(figure)
     held = ", ".join(f"with {name} to {sizes[name][-1]:.0f}" for name in ("L1", "L2"))
     return (
-        "Of unseen wines the network names right: " + ", ".join(f"{name} {hit:.1%}" for name, hit in hits.items()) + ";\n"
-        f"from raw numbers {flats['raw']:.0%} of the tanhs end saturated, from standardised ones {flats['standardised']:.0%}.\n"
-        f"Trained on for {steps:,} steps, Σ|w| goes from {sizes['L1'][0]:.0f} to {sizes['no penalty'][-1]:.0f} without a penalty, {held}."
+        "Accuracy on test wines: " + ", ".join(f"{name} {hit:.1%}" for name, hit in hits.items()) + ";\n"
+        f"after training on raw numbers {flats['raw']:.0%} of the tanhs are saturated, on standardised ones {flats['standardised']:.0%}.\n"
+        f"In {steps:,} steps, Σ|w| goes from {sizes['L1'][0]:.0f} to {sizes['no penalty'][-1]:.0f} without a penalty, {held}."
     )

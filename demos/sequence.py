@@ -1,9 +1,9 @@
 """Why do recurrent networks keep tanh and sigmoid, when everything else has gone over to ReLU?
 
-A memory task: one of four symbols is shown, noise follows, and at the end the network is asked which it
-was.  An RNN with ReLU and one with tanh, which start from the same orthogonal weights, and an LSTM
-learn it over longer and longer times.  Then: how much gradient reaches each moment, from the end back;
-and how large the states grow when the recurrent weights are three times as large.
+A memory task: one of four symbols is shown, noise follows, and at the end the network must say which symbol it
+was.  Three networks learn it on sequences of several lengths: an RNN with ReLU and an RNN with tanh, which
+start from the same orthogonal weights, and an LSTM.  Also measured: how much of the gradient reaches each step,
+from the end back to the start; and how large the states become with three times the recurrent weights.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ KINDS = {"RNN relu": colour("relu"), "RNN tanh": colour("tanh"), "LSTM": PURPLE}
 
 
 class Recaller(Module):
-    """A recurrent layer over the sequence, and scores of the symbols from its last state."""
+    """A recurrent layer over the sequence; its last state gives the scores of the symbols."""
 
     def __init__(self, kind: str, time: int):
         if kind == "LSTM":
             self.recurrent = LSTM(2 * SYMBOLS, HIDDEN)
-            slow = math.log(time)  # gates that write slowly and forget slowly (Tallec & Ollivier 2018)
+            slow = math.log(time)  # gates that write and forget slowly at first (Tallec & Ollivier 2018)
             self.recurrent.bias_ih_l0.data[: 2 * HIDDEN] = np.repeat([-slow, slow], HIDDEN)
         else:
             self.recurrent = RNN(2 * SYMBOLS, HIDDEN, nonlinearity=kind.split()[1])
@@ -38,7 +38,7 @@ class Recaller(Module):
 
 
 def task(rng: np.random.Generator, time: int, count: int = 32) -> tuple[np.ndarray, np.ndarray]:
-    """x (time, count, 2 · SYMBOLS): at first the symbol, later noise in places of its own; and the symbols."""
+    """x (time, count, 2 · SYMBOLS), one-hot: the symbol at the first step, then noise in other columns; and the symbols."""
     symbols, noise = rng.integers(SYMBOLS, size=count), rng.integers(SYMBOLS, size=(time, count))
     x = np.concatenate([np.zeros((time, count, SYMBOLS)), np.eye(SYMBOLS)[noise]], axis=2)
     x[0] = np.eye(2 * SYMBOLS)[symbols]
@@ -46,7 +46,7 @@ def task(rng: np.random.Generator, time: int, count: int = 32) -> tuple[np.ndarr
 
 
 def learn(model: Module, time: int, steps: int, rng: np.random.Generator) -> float:
-    """The accuracy on sequences that were not learned from."""
+    """Train the model; the accuracy on new sequences."""
     optimizer = optim.Adam(model.parameters(), lr=5e-3)
     for _ in range(steps):
         x, symbols = task(rng, time)
@@ -60,7 +60,7 @@ def learn(model: Module, time: int, steps: int, rng: np.random.Generator) -> flo
 
 
 def gradient_through_time(model: Module, time: int, rng: np.random.Generator) -> np.ndarray:
-    """‖∂loss/∂x at each moment‖: what the end of the sequence lets every input know."""
+    """‖∂loss/∂x‖ at each step: how much gradient reaches each input from the end of the sequence."""
     x, symbols = task(rng, time)
     x = Value(x)
     cross_entropy(model(x), symbols).backward()
@@ -68,7 +68,7 @@ def gradient_through_time(model: Module, time: int, rng: np.random.Generator) ->
 
 
 def largest_states(model: Module, time: int, rng: np.random.Generator) -> np.ndarray:
-    """The largest |h| at each moment, with three times the recurrent weights."""
+    """The largest |h| at each step, with three times the recurrent weights."""
     weight = model.recurrent.weight_hh_l0
     weight.data = 3.0 * weight.data
     with no_grad():
@@ -84,9 +84,9 @@ def run(demo) -> str:
         right[kind] = [learn(Recaller(kind, time), time, demo.pick(200, 40), rng) for time in times]
         gradients[kind] = gradient_through_time(Recaller(kind, longest), longest, rng)
         states[kind] = largest_states(Recaller(kind, longest), longest, rng)
-    print("right answers after learning, by the length of the sequence (a guess: 25%):")
+    print("accuracy after training, by the length of the sequence (by chance: 25%):")
     demo.table(["length", *map(str, times)], [[kind, *(f"{share:.0%}" for share in right[kind])] for kind in KINDS])
-    print(f"before learning, over {longest} steps:")
+    print(f"before training, over {longest} steps:")
     reach = {kind: gradients[kind][0] / gradients[kind][-1] for kind in KINDS}
     header = ["network", "gradient at the first step / at the last", "largest state with triple weights"]
     demo.table(header, [[kind, f"{reach[kind]:.1e}", f"{states[kind].max():.1e}"] for kind in KINDS])
@@ -111,9 +111,9 @@ def run(demo) -> str:
         return ", ".join(f"{kind} {number:{form}}" for kind, number in numbers.items())
 
     return (
-        f"After {longest} steps they recall: {told({kind: shares[-1] for kind, shares in right.items()}, '.0%')}.\n"
-        f"Of the gradient at the last step there reaches the first: {told(reach, '.0e')}.\n"
-        "The same matrix is applied at every step, so that only a bounded function keeps the state bounded: with triple weights\n"
+        f"The accuracy on sequences of {longest} steps: {told({kind: shares[-1] for kind, shares in right.items()}, '.0%')}.\n"
+        f"The part of the gradient at the last step that reaches the first: {told(reach, '.0e')}.\n"
+        "The same matrix is applied at every step, so only a bounded function keeps the state bounded: with triple weights\n"
         f"it grows to {states['RNN relu'].max():.0e} under ReLU, and to {states['RNN tanh'].max():.2f} under tanh. "
-        "The LSTM's sigmoids are gates, which keep a memory or let it go."
+        "The sigmoids of the LSTM are gates, which keep or forget."
     )

@@ -1,9 +1,9 @@
 """How many activations of a ReLU network are exactly zero, and what changes that?
 
-Three hidden layers of 64 ReLUs learn handwritten digits: as they are, with an L1 penalty on their
-activations, with biases that start at 0.1, and with too large a learning rate.  Counted over the
-training data: activations that are 0.0 itself; units that are 0 for every example, which no gradient
-reaches any more, dead units; and what it costs in accuracy on digits not seen before.
+Three hidden layers of 64 ReLUs learn handwritten digits: without changes, with an L1 penalty on the
+activations, with biases that start at 0.1, and with a learning rate that is too large.  Measured on the
+training data: the fraction of activations that are exactly 0.0, and the number of dead units, which are 0 for
+every example and get no gradient.  Measured on test digits: the accuracy.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ WIDTH, LAYERS = 64, 3
 
 
 class Setting(NamedTuple):
-    penalty: float = 0.0  # λ in: loss + λ · Σ |activation|, per example
-    bias: float = 0.0  # where the biases start
+    penalty: float = 0.0  # λ in loss + λ · Σ |activation| for each example
+    bias: float = 0.0  # the first value of the biases
     rate: float = 0.1
 
 
@@ -34,7 +34,7 @@ SETTINGS = {
 
 
 class Network(Module):
-    """64 pixels → 64 → 64 → 64 → 10 scores; returns each hidden layer's activations, and the scores last."""
+    """64 pixels → 64 → 64 → 64 → 10 scores; returns the activations of each hidden layer, and then the scores."""
 
     def __init__(self, bias: float, seed: int):
         generator = np.random.default_rng(seed)
@@ -54,6 +54,7 @@ class Network(Module):
 
 
 def train(model: Network, setting: Setting, x, y, epochs: int, seed: int) -> None:
+    """Train with SGD, with the penalty and the learning rate of the setting."""
     optimizer = optim.SGD(model.parameters(), lr=setting.rate)
     batches = Batches(x, y, batch_size=64, seed=seed)
     for _ in range(epochs):
@@ -68,7 +69,7 @@ def train(model: Network, setting: Setting, x, y, epochs: int, seed: int) -> Non
 
 
 def count(model: Network, x, y) -> tuple[list[float], int]:
-    """The fraction of zeros in each hidden layer, and the number of dead units in all of them."""
+    """The fraction of zeros in each hidden layer, and the number of dead units in all hidden layers."""
     zeros = [float(np.mean(h.data == 0.0)) for h in model(x)[:-1]]
     return zeros, sum(map(len, dead_units(model, Batches(x, y, batch_size=len(x), shuffle=False)).values()))
 
@@ -76,7 +77,7 @@ def count(model: Network, x, y) -> tuple[list[float], int]:
 def run(demo) -> str:
     x, y, x_test, y_test = digits(demo.seed)
     epochs = demo.pick(60, 2)
-    shown = np.argsort(y[:50], kind="stable")  # fifty examples, the same digits together
+    shown = np.argsort(y[:50], kind="stable")  # fifty examples, sorted by digit
     rows, zeros, activations, counts = [], {}, {}, {}
     for name, setting in SETTINGS.items():
         model = Network(setting.bias, demo.seed)
@@ -108,8 +109,8 @@ def run(demo) -> str:
     demo.save(figure)
     (plain, plain_dead, plain_right), (sparse, _, sparse_right) = counts["plain"], counts["L1 0.01"]
     return (
-        f"{plain:.0%} are zero as it is, and {sparse:.0%} with an L1 penalty, "
-        f"for {sparse_right:.1%} of the unseen digits right instead of {plain_right:.1%}.\n"
-        f"Dead units of {WIDTH * LAYERS}: {plain_dead} as it is, {counts['bias 0.1'][1]} when the biases start at 0.1, "
-        f"and {counts['rate 1'][1]} when the steps are ten times too long."
+        f"{plain:.0%} of the activations are zero without changes, and {sparse:.0%} with an L1 penalty; "
+        f"the test accuracy is {plain_right:.1%} and {sparse_right:.1%}.\n"
+        f"Dead units, of {WIDTH * LAYERS}: {plain_dead} without changes, {counts['bias 0.1'][1]} with biases that start at 0.1, "
+        f"and {counts['rate 1'][1]} with a learning rate that is ten times as large."
     )

@@ -1,9 +1,9 @@
 """Does the engine learn exactly what a network with gradients derived by hand learns?
 
-The classic first network: three inputs, a hidden layer, one output, sigmoids throughout, and four
-examples.  `NeuralNetwork` spells out its two gradients in NumPy; `error` states the loss only, and
-the engine finds them.  Both train side by side from the same weights, for thousands of rounds, and
-then answer a situation that neither has seen (--situation).
+A classic first network: three inputs, a hidden layer, one output, sigmoids in both layers, and four examples.
+`NeuralNetwork` computes its two gradients by formulas in NumPy; `error` defines the loss only, and the engine
+computes the gradients.  Both train from the same weights, for thousands of rounds, and then answer a situation
+that is not among the examples (--situation).
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import numpy as np
 from demos._common import BLUE, INK, ORANGE
 from engine import Value, sigmoid, square
 
-# The rule behind the four examples is "the answer is the first input"; nobody tells the network.
+# The rule behind the four examples is: the answer is the first input.  The network must find it.
 EXAMPLES = np.array([[0.0, 0.0, 1.0], [1.0, 1.0, 1.0], [1.0, 0.0, 1.0], [0.0, 1.0, 1.0]])
 ANSWERS = EXAMPLES[:, :1]
 ALL = np.array([[i >> 2 & 1, i >> 1 & 1, i & 1] for i in range(8)], dtype=float)
 
 
 class NeuralNetwork:
-    """Inputs, hidden sigmoids, one sigmoid; with the derivatives of its error written out by hand."""
+    """Inputs, hidden sigmoids and one output sigmoid, with the derivatives of its error derived by hand."""
 
     def __init__(self, rng: np.random.Generator, hidden: int = 4):
         self.inner = rng.uniform(-1.0, 1.0, (3, hidden))
@@ -34,18 +34,18 @@ class NeuralNetwork:
     def gradients(self, x, y):
         """∂E/∂inner and ∂E/∂outer for E = ½ Σ (output - y)²."""
         hidden, output = self.think(x)
-        at_output = (output - y) * output * (1.0 - output)  # ∂E/∂ what the last sigmoid receives
-        at_hidden = (at_output @ self.outer.T) * hidden * (1.0 - hidden)  # the same, one layer down
+        at_output = (output - y) * output * (1.0 - output)  # ∂E/∂(input of the last sigmoid)
+        at_hidden = (at_output @ self.outer.T) * hidden * (1.0 - hidden)  # ∂E/∂(inputs of the hidden sigmoids)
         return x.T @ at_hidden, hidden.T @ at_output
 
 
 def error(inner: Value, outer: Value, x, y) -> Value:
-    """The same E.  What `NeuralNetwork.gradients` spells out is `error(...).backward()`."""
+    """The same E.  `error(...).backward()` computes what `NeuralNetwork.gradients` has formulas for."""
     return square(sigmoid(sigmoid(x @ inner) @ outer) - y).sum() / 2
 
 
 def train(network: NeuralNetwork, rounds: int) -> tuple[Value, Value, np.ndarray, float]:
-    """Both, side by side: the engine's weights, the two errors of each round, the widest gap between gradients."""
+    """Train both: the weights of the engine, the two errors of each round, the largest difference between gradients."""
     inner, outer = Value(network.inner, label="inner"), Value(network.outer, label="outer")
     errors, gap = [], 0.0
     for _ in range(rounds):

@@ -1,8 +1,8 @@
 """Where does the gradient vanish in a deep network, and where does it not?
 
-Stacks of equal layers f(h W), 64 wide, read handwritten digits; the gradient of the loss is measured at
-every layer's weights, before any training.  Sigmoid and tanh start with Xavier's weights, ReLU with
-He's, and once more with Xavier's, which are too small for it.
+Networks of equal layers f(h W), each 64 wide, read handwritten digits.  The gradient of the loss is measured at
+the weights of every layer, before training.  Sigmoid and tanh have Xavier's weights; ReLU has He's, and in a
+second network Xavier's, which are too small for it.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def run(demo) -> str:
 
     passed = {kind: (norms[kind, deepest][0] / norms[kind, deepest][-1]) ** (1 / (deepest - 1)) for kind in KINDS}
     return (
-        f"{deepest} layers deep, a gradient passes each layer times: " + ", ".join(f"{kind} {passed[kind]:.2f}" for kind in KINDS) + ".\n"
-        "At the first layer there arrives: " + ", ".join(f"{kind} {norms[kind, deepest][0]:.1e}" for kind in KINDS) + ".\n"
-        "Under sigmoid it vanishes from layer to layer; under ReLU with Xavier's weights in all layers alike, since the signal does."
+        f"With {deepest} layers, each multiplies the gradient by: " + ", ".join(f"{kind} {passed[kind]:.2f}" for kind in KINDS) + ".\n"
+        "The gradient norm at the first layer: " + ", ".join(f"{kind} {norms[kind, deepest][0]:.1e}" for kind in KINDS) + ".\n"
+        "With sigmoid it vanishes from layer to layer; with ReLU and Xavier's weights it is small in all layers, since the signal is."
     )

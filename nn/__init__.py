@@ -1,4 +1,4 @@
-"""Neural networks on the engine: layers, losses and training, each the shortest honest statement of its definition.
+"""Neural networks on the engine: layers, losses and training.
 
     from nn import Linear, ReLU, Sequential, cross_entropy
 
@@ -6,132 +6,70 @@
     loss = cross_entropy(model(x), labels)
     loss.backward()
 
-The files in order of increasing complexity: `micrograd` (scalar neurons), `module`, `linear`,
-`activations`, `init`, `losses`, `norm`, `conv`, `recurrent`, `attention`, `picture`; and for training `optim`, `data`,
-`training`, `checkpoint`, `diagnostics`.
+To read the package, begin with `module` (what a Module is) and `micrograd` (scalar neurons).  Then come the
+layers, `linear`, `activations`, `norm`, `conv`, `recurrent` and `attention`, with `init` and `losses`; and
+training, `optim`, `data`, `training`, `checkpoint` and `diagnostics`.
 """
 
-from . import checkpoint, init, optim
+from . import checkpoint as checkpoint, init as init, optim as optim
 from .activations import (
-    ELU,
-    GELU,
-    SELU,
-    Hardtanh,
-    LeakyReLU,
-    LogSoftmax,
-    ReLU,
-    Sigmoid,
-    SiLU,
-    Softmax,
-    Softplus,
-    Softsign,
-    Tanh,
+    ELU as ELU,
+    GELU as GELU,
+    SELU as SELU,
+    Hardtanh as Hardtanh,
+    LeakyReLU as LeakyReLU,
+    LogSoftmax as LogSoftmax,
+    ReLU as ReLU,
+    Sigmoid as Sigmoid,
+    SiLU as SiLU,
+    Softmax as Softmax,
+    Softplus as Softplus,
+    Softsign as Softsign,
+    Tanh as Tanh,
 )
 from .attention import (
-    MultiHeadAttention,
-    TransformerBlock,
-    scaled_dot_product_attention,
+    MultiHeadAttention as MultiHeadAttention,
+    TransformerBlock as TransformerBlock,
+    scaled_dot_product_attention as scaled_dot_product_attention,
 )
-from .conv import AvgPool1d, AvgPool2d, Conv1d, Conv2d, MaxPool1d, MaxPool2d
-from .data import Batches, Scaling, normalise, standardise
-from .diagnostics import dead_units, plot_gradient_flow, watch
-from .init import manual_seed
-from .linear import Dropout, Embedding, Flatten, Linear
+from .conv import (
+    AvgPool1d as AvgPool1d,
+    AvgPool2d as AvgPool2d,
+    Conv1d as Conv1d,
+    Conv2d as Conv2d,
+    MaxPool1d as MaxPool1d,
+    MaxPool2d as MaxPool2d,
+)
+from .data import Batches as Batches, Scaling as Scaling, normalise as normalise, standardise as standardise
+from .diagnostics import dead_units as dead_units, plot_gradient_flow as plot_gradient_flow, watch as watch
+from .init import manual_seed as manual_seed
+from .linear import Dropout as Dropout, Embedding as Embedding, Flatten as Flatten, Linear as Linear
 from .losses import (
-    binary_cross_entropy,
-    binary_cross_entropy_with_logits,
-    cross_entropy,
-    hinge_loss,
-    huber_loss,
-    l1_loss,
-    l1_penalty,
-    l2_penalty,
-    mse_loss,
-    nll_loss,
+    binary_cross_entropy as binary_cross_entropy,
+    binary_cross_entropy_with_logits as binary_cross_entropy_with_logits,
+    cross_entropy as cross_entropy,
+    hinge_loss as hinge_loss,
+    huber_loss as huber_loss,
+    l1_loss as l1_loss,
+    l1_penalty as l1_penalty,
+    l2_penalty as l2_penalty,
+    mse_loss as mse_loss,
+    nll_loss as nll_loss,
 )
-from .micrograd import MLP, Layer, Neuron
-from .module import Module, Sequential
-from .norm import (
-    BatchNorm1d,
-    BatchNorm2d,
-    LayerNorm,
-    RMSNorm,
-)
+from .micrograd import MLP as MLP, Layer as Layer, Neuron as Neuron
+from .module import Module as Module, Sequential as Sequential
+from .norm import BatchNorm1d as BatchNorm1d, BatchNorm2d as BatchNorm2d, LayerNorm as LayerNorm, RMSNorm as RMSNorm
 from .recurrent import (
-    GRU,
-    LSTM,
-    RNN,
-    GRUCell,
-    LSTMCell,
-    RNNCell,
+    GRU as GRU,
+    LSTM as LSTM,
+    RNN as RNN,
+    GRUCell as GRUCell,
+    LSTMCell as LSTMCell,
+    RNNCell as RNNCell,
 )
-from .training import History, accuracy, evaluate, fit
+from .training import History as History, accuracy as accuracy, evaluate as evaluate, fit as fit
 
-__all__ = [
-    "ELU",
-    "GELU",
-    "GRU",
-    "LSTM",
-    "MLP",
-    "RNN",
-    "SELU",
-    "AvgPool1d",
-    "AvgPool2d",
-    "BatchNorm1d",
-    "BatchNorm2d",
-    "Batches",
-    "Conv1d",
-    "Conv2d",
-    "Dropout",
-    "Embedding",
-    "Flatten",
-    "GRUCell",
-    "Hardtanh",
-    "History",
-    "LSTMCell",
-    "Layer",
-    "LayerNorm",
-    "LeakyReLU",
-    "Linear",
-    "LogSoftmax",
-    "MaxPool1d",
-    "MaxPool2d",
-    "Module",
-    "MultiHeadAttention",
-    "Neuron",
-    "RMSNorm",
-    "RNNCell",
-    "ReLU",
-    "Scaling",
-    "Sequential",
-    "SiLU",
-    "Sigmoid",
-    "Softmax",
-    "Softplus",
-    "Softsign",
-    "Tanh",
-    "TransformerBlock",
-    "accuracy",
-    "binary_cross_entropy",
-    "binary_cross_entropy_with_logits",
-    "checkpoint",
-    "cross_entropy",
-    "dead_units",
-    "evaluate",
-    "fit",
-    "hinge_loss",
-    "huber_loss",
-    "init",
-    "l1_loss",
-    "l1_penalty",
-    "l2_penalty",
-    "manual_seed",
-    "mse_loss",
-    "nll_loss",
-    "normalise",
-    "optim",
-    "plot_gradient_flow",
-    "scaled_dot_product_attention",
-    "standardise",
-    "watch",
-]
+# What `from nn import *` brings: everything imported above, without the submodules that hold it.
+__all__ = sorted(
+    {"checkpoint", "init", "optim"} | {name for name, thing in globals().items() if getattr(thing, "__module__", "").startswith("nn.")}
+)

@@ -1,4 +1,4 @@
-"""Libraries that only some of nn needs: imported on use, and asked for by name where they are missing."""
+"""Optional libraries: imported on use, with an error that says how to install one that is missing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from typing import Any
 
 
 def require(module: str, extra: str) -> Any:
-    """The module; ModuleNotFoundError with the command that installs it."""
+    """Import a module of an optional library.
+
+    Raises:
+        ModuleNotFoundError: the library is missing; the message has the command that installs it.
+    """
     try:
         return import_module(module)
     except ModuleNotFoundError as error:

@@ -1,4 +1,7 @@
-"""Activation functions as Modules, to stand in a Sequential.  Each applies the engine's function of its name."""
+"""Activation functions as Modules, for use in a Sequential.
+
+Each applies the function of the engine with the same name; input and output have the same shape.
+"""
 
 from __future__ import annotations
 
@@ -80,7 +83,7 @@ class SELU(Module):
 
 
 class GELU(Module):
-    """x · Φ(x), Φ the normal distribution function; approximate="tanh" is GPT-2's form (Hendrycks & Gimpel 2016)."""
+    """x · Φ(x), with Φ the normal distribution function (Hendrycks & Gimpel 2016); approximate="tanh" is the form in GPT-2."""
 
     def __init__(self, approximate: str = "none"):
         self.approximate = approximate
@@ -100,7 +103,7 @@ class SiLU(Module):
 
 
 class Softplus(Module):
-    """ln(1 + eˣ), a smooth relu."""
+    """ln(1 + eˣ), a smooth form of relu."""
 
     def forward(self, x: Any) -> Any:
         return engine.softplus(x)
@@ -114,7 +117,11 @@ class Softsign(Module):
 
 
 class Hardtanh(Module):
-    """x kept between min_val and max_val."""
+    """x limited to [min_val, max_val].
+
+    Raises:
+        ValueError: min_val is not below max_val.
+    """
 
     def __init__(self, min_val: float = -1.0, max_val: float = 1.0):
         if min_val >= max_val:

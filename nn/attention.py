@@ -1,9 +1,10 @@
-"""Attention: every place in a sequence looks at the others, and takes a mean of what it finds there.
+"""Attention: each position of a sequence gets a weighted mean of the values at all positions.
 
     attention(q, k, v) = softmax(q kᵀ / √d) v            (Vaswani et al. 2017, equation 1)
 
-q asks, k answers, and the softmax of how well they match weighs the values v.  A causal mask hides what
-comes later, so that the same network can be trained on all prefixes of a text at once.
+The scores q kᵀ say how well the query of one position matches the key of another; their softmax gives the
+weights of the values v.  A causal mask hides the later positions, so that a network can be trained on all
+prefixes of a text at once.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from .norm import LayerNorm
 __all__ = ["MultiHeadAttention", "TransformerBlock", "scaled_dot_product_attention"]
 
 
-# Finite, so that `detect_anomaly` has nothing to report; e to this power is exactly 0.
+# The score of a hidden position.  It is finite, so `detect_anomaly` does not report it, and its exponential is exactly 0.
 HIDDEN = -1e30
 
 
@@ -37,9 +38,9 @@ def scaled_dot_product_attention(query: Any, key: Any, value: Any, attn_mask: An
     Shapes: query (*, T, d), key (*, S, d), value (*, S, e), result (*, T, e).
 
     Args:
-        attn_mask: (T, S), or a shape that broadcasts to (*, T, S): booleans, True where a query may look,
-            or numbers that are added to the scores.
-        is_causal: query t may look at keys 0 … t only.
+        attn_mask: (T, S), or a shape that broadcasts to (*, T, S).  Booleans: True where the query may attend
+            to the key.  Numbers: they are added to the scores.
+        is_causal: query t attends to keys 0 … t only.
     """
     scores = (query * (1.0 / math.sqrt(np.shape(query)[-1]))) @ np.swapaxes(key, -1, -2)
     if is_causal:
@@ -51,22 +52,25 @@ def scaled_dot_product_attention(query: Any, key: Any, value: Any, attn_mask: An
 
 
 class MultiHeadAttention(Module):
-    """Attention in several heads: each looks at embed_dim / num_heads features of its own; a last product mixes them.
+    """Attention in several heads, each on its own embed_dim / num_heads features; a last linear map mixes the heads.
 
-    Called with x alone it is self-attention; `attention(x, memory)` takes keys and values from the memory.
+    `attention(x)` is self-attention; `attention(x, memory)` takes the keys and values from the memory.
 
     Shapes: x and y (*, T, embed_dim), memory (*, S, embed_dim); in_proj_weight (3·embed_dim, embed_dim) for
     q, k and v, in_proj_bias (3·embed_dim,), out_proj a Linear(embed_dim, embed_dim): PyTorch's MultiheadAttention
     with batch_first=True.
 
     Args:
-        is_causal: place t sees places 0 … t only.
-        generator: seed or Generator; in_proj_weight starts Xavier-uniform, the biases 0.
+        is_causal: position t attends to positions 0 … t only.
+        generator: a seed or a Generator; in_proj_weight is initialised by `init.xavier_uniform_`, the biases are 0.
+
+    Raises:
+        ValueError: num_heads does not divide embed_dim; or an input has another shape.
     """
 
     def __init__(self, embed_dim: int, num_heads: int, bias: bool = True, is_causal: bool = False, *, generator: Seed = None):
         if num_heads < 1 or embed_dim % num_heads:
-            raise ValueError(f"MultiHeadAttention: {num_heads} heads do not divide {embed_dim} features")
+            raise ValueError(f"MultiHeadAttention: {num_heads} heads do not divide {embed_dim} features; take a divisor of embed_dim")
         self.embed_dim, self.num_heads, self.is_causal = embed_dim, num_heads, is_causal
         generator = init.as_generator(generator)
         self.in_proj_weight = init.xavier_uniform_(Parameter(np.empty((3 * embed_dim, embed_dim))), generator=generator)
@@ -79,25 +83,25 @@ class MultiHeadAttention(Module):
         for name, thing in (("input", x), ("memory", x if memory is None else memory)):
             shape = np.shape(thing)
             if len(shape) < 2 or shape[-1] != self.embed_dim:
-                raise ValueError(f"{self._title}: the {name} has shape (*, time, {self.embed_dim}), not {shape}")
+                raise ValueError(f"{self._title}: the {name} must have shape (*, time, {self.embed_dim}), not {shape}")
         if memory is None:
             q, k, v = self._heads(x, 0, 3)
         else:
             (q,), (k, v) = self._heads(x, 0, 1), self._heads(memory, 1, 3)
-        seen = np.swapaxes(scaled_dot_product_attention(q, k, v, attn_mask, self.is_causal), -2, -3)
-        return self.out_proj(np.reshape(seen, np.shape(x)))
+        means = np.swapaxes(scaled_dot_product_attention(q, k, v, attn_mask, self.is_causal), -2, -3)
+        return self.out_proj(np.reshape(means, np.shape(x)))
 
     def _heads(self, x: Any, first: int, last: int) -> list[Any]:
-        """Projections number first … last - 1 (of q, k, v), each (*, heads, T, embed_dim / heads)."""
+        """The projections first … last - 1 of (q, k, v), each of shape (*, heads, T, embed_dim / heads)."""
         rows, count = slice(first * self.embed_dim, last * self.embed_dim), last - first
         whole = count == 3
         y = x @ (self.in_proj_weight if whole else self.in_proj_weight[rows]).T
         if self.in_proj_bias is not None:
             y = y + (self.in_proj_bias if whole else self.in_proj_bias[rows])
         *batch, time, _ = np.shape(x)
-        apart = np.reshape(y, (*batch, time, count, self.num_heads, -1))
+        y = np.reshape(y, (*batch, time, count, self.num_heads, -1))
         n = len(batch)
-        stacked = np.transpose(apart, (n + 1, *range(n), n + 2, n, n + 3))
+        stacked = np.transpose(y, (n + 1, *range(n), n + 2, n, n + 3))
         return [stacked[i] for i in range(count)]
 
     def extra_repr(self) -> str:
@@ -106,18 +110,21 @@ class MultiHeadAttention(Module):
 
 
 class TransformerBlock(Module):
-    """x + attention(norm(x)), then the same with a two-layer network: x + linear2(activation(linear1(norm(x)))).
+    """x ← x + attention(norm1(x)), then x ← x + linear2(activation(linear1(norm2(x)))).
 
-    Normalising before each part, not after it, keeps the sum free for the gradient (Radford et al. 2019;
-    PyTorch's TransformerEncoderLayer with norm_first=True, batch_first=True, and its names).
+    The normalisation stands before each part and not after it, so the gradient can pass along the sums unchanged
+    (Radford et al. 2019).  The names are those of PyTorch's TransformerEncoderLayer with norm_first=True and
+    batch_first=True.
 
     Shapes: x and y (*, T, d_model).
 
     Args:
-        dim_feedforward: the width between linear1 and linear2, 4·d_model by default.
-        dropout: the probability with which each part's result loses an element in training.
-        activation, norm: what makes the activation, and a normaliser of a given width: `GELU`, `RMSNorm`.
-        is_causal: place t sees places 0 … t only, as a language model wants it.
+        dim_feedforward: the width between linear1 and linear2; 4·d_model by default.
+        dropout: the probability that an element of a part's result is dropped in training.
+        activation: makes the activation Module: `ReLU`, `GELU`, ...
+        norm: makes a normalisation Module from a width: `LayerNorm`, `RMSNorm`, ...
+        is_causal: position t attends to positions 0 … t only, as in a language model.
+        generator: a seed or a Generator for the weights and for dropout.
     """
 
     def __init__(

@@ -1,11 +1,11 @@
-"""Checkpoints: a run on disk, whole or not at all, from which it goes on to the bit.
+"""Checkpoints: the state of a training run in a file, from which the run goes on with the same numbers, bit for bit.
 
     save("run.safetensors", model=model, optimizer=optimizer, rng=rng, epoch=3)
     epoch = load("run.safetensors", model=model, optimizer=optimizer, rng=rng)["epoch"]
 
-The file is a safetensors file: its tensors are the arrays, under dotted names (`model.0.weight`), and any
-program that reads the format can read them.  What is not an array stands as JSON in its metadata.
-Nothing in it is ever executed.
+The file is in the safetensors format (https://huggingface.co/docs/safetensors).  Its tensors are the arrays, under
+dotted names such as `model.0.weight`; any program that knows the format can read them.  Everything else is
+JSON in the metadata of the file.  Loading never executes anything from the file.
 """
 
 from __future__ import annotations
@@ -22,20 +22,22 @@ from ._extras import require
 
 __all__ = ["load", "save"]
 
-TENSOR = "$tensor"  # in the JSON, {"$tensor": name} stands for an array
+TENSOR = "$tensor"  # in the JSON, {"$tensor": name} takes the place of an array
 
 
 def save(path: str | os.PathLike[str], **parts: Any) -> None:
-    """Write the parts to a file, which at every moment holds either the old checkpoint or the new one.
+    """Write the parts to a file.  At every moment the file is either the whole old checkpoint or the whole new one.
 
     Args:
-        path: the file; one that exists is replaced.
-        parts: under names of their own: models, optimisers, schedules, `Batches` and whatever else has
-            `state_dict()`; NumPy Generators; Python's `random` module or a `random.Random`; plain data,
-            that is numbers, strings, arrays, and lists and dicts of such.
+        path: the file; an existing file is replaced.
+        parts: what to save, each part under a name: models, optimisers, schedules, `Batches` and other objects
+            with `state_dict()`; NumPy Generators; Python's `random` module or a `random.Random`; and plain data,
+            which is None, booleans, numbers, strings, arrays, and lists and dicts of these.
 
     Raises:
-        TypeError: a part is none of these.
+        TypeError: a part is none of these, a key of a dict is not a string, or an array does not contain numbers.
+        ValueError: two arrays would have the same dotted name.
+        OSError: the file cannot be written; the old file is still there.
         ModuleNotFoundError: safetensors is missing.
     """
     tensors: dict[str, np.ndarray[Any, Any]] = {}
@@ -46,37 +48,39 @@ def save(path: str | os.PathLike[str], **parts: Any) -> None:
 
 
 def load(path: str | os.PathLike[str], **parts: Any) -> dict[str, Any]:
-    """Put the saved state into the parts given; return what else is in the file, plain data as it was.
+    """Restore the given parts from a file; return everything else in the file, by name.
 
-    A part that is saved but not given comes back as its plain state, so that weights can be read alone:
-    `model.load_state_dict(load("run.safetensors")["model"])`.
+    Plain data is returned as it was saved.  A saved part that is not given is returned as its state, so weights
+    can be read alone: `model.load_state_dict(load("run.safetensors")["model"])`.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is no checkpoint, holds no part of a given name, or a part's state doesn't fit.
+        FileNotFoundError: the file does not exist.
+        ValueError: the file is not a checkpoint, has no part of a given name, or has a state that does not fit its part.
+        TypeError: a given part is plain data.
         ModuleNotFoundError: safetensors is missing.
     """
     library = require("safetensors", "nn")
     try:
         with library.safe_open(os.fspath(path), "np") as file:
             tree = (file.metadata() or {}).get("chainrule")
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no dict
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, the file is not a dict
     except library.SafetensorError as error:
         raise ValueError(f"{path} is not a checkpoint: {error}") from error
     if tree is None:
-        raise ValueError(f"{path} is a safetensors file, but not a checkpoint; safetensors.numpy.load_file reads its tensors")
+        raise ValueError(f"{path} is a safetensors file, but not a checkpoint; read its tensors with safetensors.numpy.load_file")
     saved = {name: _decode(node, tensors) for name, node in json.loads(tree).items()}
     if absent := parts.keys() - saved.keys():
-        raise ValueError(f"{path} holds {', '.join(saved)}, and nothing named {', '.join(sorted(absent))}")
+        raise ValueError(f"{path} contains {', '.join(saved)}, and nothing named {', '.join(sorted(absent))}")
     for name, part in parts.items():
         _restore(part, saved.pop(name), name)
     return saved
 
 
-# ── what a part is, as plain data ─────────────────────────────────────────────
+# ── a part and its state ──────────────────────────────────────────────────────
 
 
 def _state(part: Any) -> Any:
+    """The state of a part, as plain data."""
     if isinstance(part, np.random.Generator):
         return part.bit_generator.state
     if hasattr(part, "getstate"):  # Python's random
@@ -85,6 +89,7 @@ def _state(part: Any) -> Any:
 
 
 def _restore(part: Any, state: Any, name: str) -> None:
+    """Set the state of a part."""
     if isinstance(part, np.random.Generator):
         part.bit_generator.state = state
     elif hasattr(part, "setstate"):
@@ -93,22 +98,25 @@ def _restore(part: Any, state: Any, name: str) -> None:
     elif hasattr(part, "load_state_dict"):
         part.load_state_dict(state)
     else:
-        raise TypeError(f"{name} is plain data, which load() returns: leave it out of the call and take it from the result")
+        raise TypeError(f"{name} is plain data, which load() returns: do not pass it, and take it from the result")
+
+
+# ── plain data as JSON and tensors ────────────────────────────────────────────
 
 
 def _encode(tree: Any, name: str, tensors: dict[str, np.ndarray[Any, Any]]) -> Any:
-    """The tree for JSON, its arrays moved to `tensors`."""
+    """The data for JSON; its arrays are moved to `tensors`, under their dotted names."""
     if isinstance(tree, (np.ndarray, np.generic)):
         if name in tensors:
-            raise ValueError(f"two arrays would have the name {name!r}")
+            raise ValueError(f"two arrays would have the same name {name!r}; rename one of the keys")
         if tree.dtype.kind not in "fiub":
-            raise TypeError(f"{name} is an array of {tree.dtype}; arrays of numbers and booleans can be saved")
+            raise TypeError(f"{name} is an array of {tree.dtype}; only arrays of real numbers and booleans can be saved")
         tensors[name] = np.array(tree, order="C")
         return {TENSOR: name}
     if isinstance(tree, dict):
         for key in tree:
             if not isinstance(key, str) or key == TENSOR:
-                raise TypeError(f"{name}: the keys of a saved dict are strings (other than {TENSOR!r}), not {key!r}")
+                raise TypeError(f"{name}: the keys of a saved dict must be strings (other than {TENSOR!r}), not {key!r}")
         return {key: _encode(entry, f"{name}.{key}", tensors) for key, entry in tree.items()}
     if isinstance(tree, (list, tuple)):
         return [_encode(entry, f"{name}.{i}", tensors) for i, entry in enumerate(tree)]
@@ -118,8 +126,9 @@ def _encode(tree: Any, name: str, tensors: dict[str, np.ndarray[Any, Any]]) -> A
 
 
 def _decode(tree: Any, tensors: dict[str, np.ndarray[Any, Any]]) -> Any:
+    """The inverse of `_encode`."""
     if isinstance(tree, dict):
         if tree.keys() == {TENSOR}:
-            return tensors[tree[TENSOR]][()]  # a 0-d array is a NumPy scalar again
+            return tensors[tree[TENSOR]][()]  # [()] makes an array without axes a NumPy scalar again
         return {key: _decode(entry, tensors) for key, entry in tree.items()}
     return [_decode(entry, tensors) for entry in tree] if isinstance(tree, list) else tree

@@ -1,4 +1,4 @@
-"""Data: on one scale, and in batches.
+"""Data: scaling, and batches.
 
 scale = standardise(x_train)                         # mean and deviation of the training set
 train = Batches(scale(x_train), y_train, batch_size=32, seed=0)
@@ -23,9 +23,10 @@ Axis = int | tuple[int, ...] | None
 
 @dataclass(frozen=True)
 class Scaling:
-    """The map z = (x - shift) / scale with stored numbers, and its inverse.
+    """The map z = (x - shift) / scale with fixed numbers, and its inverse, for arrays and Values (examples, *).
 
-    It works on arrays and on Values, of any number of examples.
+    Attributes:
+        shift, scale: arrays that broadcast against one example.
     """
 
     shift: np.ndarray[Any, Any]
@@ -35,11 +36,11 @@ class Scaling:
         return (x - self.shift) / self.scale
 
     def inverse(self, z: Any) -> Any:
-        """x from z."""
+        """x = z · scale + shift."""
         return z * self.scale + self.shift
 
     def state_dict(self) -> dict[str, Any]:
-        """The stored numbers, for a checkpoint; `Scaling(**state)` makes the map again."""
+        """The two arrays, for a checkpoint; `Scaling(**state)` makes the map again."""
         return {"shift": self.shift, "scale": self.scale}
 
 
@@ -47,50 +48,55 @@ def standardise(x: Any, axis: Axis = 0) -> Scaling:
     """The scaling that gives x mean 0 and standard deviation 1.
 
     Args:
-        x: the training data, examples first: statistics of the test set would be a look at the answers.
-        axis: where the statistics are taken over; 0 for each column by itself, None for one pair of numbers.
+        x: the training data, with the examples along axis 0.  (Statistics of the test set would leak its answers.)
+        axis: the axes to take the statistics over: 0 for each column by itself, None for one mean and deviation.
 
-    A column that never changes has no deviation; it is shifted only.
+    The standard deviation of a constant column is 0; such a column is shifted and not scaled.
+
+    Raises:
+        ValueError: x is empty, or contains a NaN or an inf.
     """
-    x = _examples(x, axis)
+    x = _examples(x)
     return _scaling(x.mean(axis, keepdims=True), x.std(axis, keepdims=True), axis)
 
 
 def normalise(x: Any, axis: Axis = 0) -> Scaling:
-    """The scaling that takes the range of x to [0, 1]; arguments as for `standardise`."""
-    x = _examples(x, axis)
+    """The scaling that maps the range of x to [0, 1]; arguments, constant columns and errors as for `standardise`."""
+    x = _examples(x)
     low, high = x.min(axis, keepdims=True), x.max(axis, keepdims=True)
     return _scaling(low, high - low, axis)
 
 
-def _examples(x: Any, axis: Axis) -> np.ndarray[Any, Any]:
+def _examples(x: Any) -> np.ndarray[Any, Any]:
+    """The data as an array of floats; ValueError if it is empty or not finite."""
     x = np.asarray(x)
     if not x.size:
-        raise ValueError(f"there is nothing to take statistics of: the data has shape {x.shape}")
+        raise ValueError(f"the data has shape {x.shape}, so there is nothing to take statistics of")
     x = x if x.dtype.kind == "f" else x.astype(np.float64)
     if not np.isfinite(x).all():
-        raise ValueError(f"the data holds {np.count_nonzero(~np.isfinite(x))} NaN or inf; fill or drop them before scaling")
+        raise ValueError(f"the data contains {np.count_nonzero(~np.isfinite(x))} NaN or inf; replace or drop them before scaling")
     return x
 
 
 def _scaling(shift: Any, scale: Any, axis: Axis) -> Scaling:
-    # A constant column's mean is rounded, and so its deviation may be 1e-17 instead of 0.
-    flat = scale <= 1e-12 * np.maximum(np.abs(shift), np.finfo(scale.dtype).tiny)
-    drop = tuple(range(shift.ndim)) if axis is None else 0 if axis == 0 else ()  # leading axes broadcast by themselves
-    return Scaling(np.squeeze(shift, drop), np.squeeze(np.where(flat, 1, scale).astype(scale.dtype), drop))
+    """The Scaling with these numbers, which still have the axes that the statistics were taken over."""
+    # The mean of a constant column is rounded, so its deviation may be 1e-17 instead of 0.
+    constant = scale <= 1e-12 * np.maximum(np.abs(shift), np.finfo(scale.dtype).tiny)
+    drop = tuple(range(shift.ndim)) if axis is None else 0 if axis == 0 else ()  # other leading axes broadcast
+    return Scaling(np.squeeze(shift, drop), np.squeeze(np.where(constant, 1, scale).astype(scale.dtype), drop))
 
 
 class Batches:
-    """Arrays of equal length, some rows at a time: iterating is one epoch, in a new order each time.
+    """Arrays of equal length in batches of rows: each iteration is one epoch, in a new random order.
 
     Args:
-        arrays: the examples, the targets, and what else has one row per example.
-        batch_size: rows of a batch; the last one may be shorter.
-        shuffle: a new random order every epoch, without replacement; False keeps the given order.
+        arrays: the inputs, the targets, and any other array with one row per example.
+        batch_size: the number of rows in a batch; the last batch may have fewer.
+        shuffle: whether every epoch has a new random order; False keeps the given order.
         seed: a seed or a NumPy Generator for the order; None for the generator of `nn.manual_seed`.
 
     Raises:
-        ValueError: the lengths differ, there is no row, or batch_size is not positive.
+        ValueError: the lengths differ, there are no rows, or batch_size is below 1.
     """
 
     def __init__(self, *arrays: Any, batch_size: int = 32, shuffle: bool = True, seed: Seed = None):
@@ -99,9 +105,9 @@ class Batches:
         if not lengths or not lengths[0]:
             raise ValueError("Batches needs arrays with at least one row")
         if len(set(lengths)) > 1:
-            raise ValueError(f"Batches needs arrays of one length, and these have {', '.join(map(str, lengths))} rows")
+            raise ValueError(f"Batches needs arrays of equal length, and these have {', '.join(map(str, lengths))} rows")
         if batch_size < 1:
-            raise ValueError(f"batch_size={batch_size}: a batch has at least one row")
+            raise ValueError(f"batch_size={batch_size}: a batch must have at least one row")
         self.rows, self.batch_size, self.shuffle, self.generator = lengths[0], batch_size, shuffle, as_generator(seed)
 
     def __len__(self) -> int:
@@ -114,9 +120,9 @@ class Batches:
             yield tuple(array[rows] for array in self.arrays)
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the random order stands."""
+        """The state of the generator, which gives the orders of the next epochs."""
         return {"generator": self.generator.bit_generator.state}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on with the orders that would have followed."""
+        """Go on with the orders that followed when `state_dict` was called."""
         self.generator.bit_generator.state = state["generator"]

@@ -1,11 +1,11 @@
-"""Is the network learning?  What each layer puts out, what flows back through it, which units are dead.
+"""Diagnostics of a network: the outputs and gradients of each layer, dead units, and the gradients of the weights.
 
 with watch(model) as seen:
     loss = cross_entropy(model(x), y)
     loss.backward()
-print(seen)                                # a row per layer
-plot_gradient_flow(model)                  # gradients by parameter, as a matplotlib Figure
-dead_units(model, Batches(x, y))           # units that are 0 for every example
+print(seen)                                # a table with one row per layer
+plot_gradient_flow(model)                  # the gradient of each weight, as a matplotlib Figure
+dead_units(model, Batches(x, y))           # the units that are 0 for every example
 """
 
 from __future__ import annotations
@@ -28,45 +28,57 @@ if TYPE_CHECKING:
 
 __all__ = ["LayerStatistics", "Watch", "dead_units", "plot_gradient_flow", "watch"]
 
-FLAT = 0.02  # a local derivative below this passes next to nothing back: tanh beyond ±2.65, sigmoid beyond ±3.9
+FLAT = 0.02  # an element is saturated if its |local derivative| is below this: tanh beyond ±2.65, sigmoid beyond ±3.9
 
 
 @dataclass(frozen=True)
 class LayerStatistics:
-    """One layer: its outputs, and the gradient of the loss with respect to them."""
+    """One layer: statistics of its outputs, and of the gradient of the loss with respect to them.
+
+    Attributes:
+        name: the dotted name of the Module.
+        kind: its class.
+        shape: the shape of the output of the first call.
+        mean, std: of all outputs.
+        zeros: the fraction of outputs that are exactly 0.
+        saturated: the fraction of outputs with a |local derivative| below `FLAT`; None if the layer is not elementwise.
+        grad_mean, grad_std, grad_zeros: the same of the gradient; None before a backward pass.
+    """
 
     name: str
     kind: str
     shape: tuple[int, ...]
     mean: float
     std: float
-    zeros: float  # the fraction that is exactly 0
-    saturated: float | None  # the fraction whose local derivative is below FLAT; None where it isn't elementwise
-    grad_mean: float | None  # None before a backward pass
+    zeros: float
+    saturated: float | None
+    grad_mean: float | None
     grad_std: float | None
     grad_zeros: float | None
 
 
 class Watch:
-    """Records what every module of a model puts out while it is open: see `watch`."""
+    """A context manager that records the output of every Module of a model: see `watch`."""
 
     def __init__(self, model: Module):
         self.model = model
         self._outputs: dict[Value, tuple[str, Module, Any]] = {}
-        self._removes: list[Callable[[], None]] = []
+        self._removers: list[Callable[[], None]] = []
 
     def __enter__(self) -> Self:
         for name, module in self.model.named_modules():
-            self._removes.append(module.register_forward_hook(self._recorder(name)))
+            self._removers.append(module.register_forward_hook(self._recorder(name)))
         return self
 
     def __exit__(self, *_: Any) -> None:
-        while self._removes:
-            self._removes.pop()()
+        while self._removers:
+            self._removers.pop()()
 
     def _recorder(self, name: str) -> Callable[[Module, tuple[Any, ...], Any], None]:
+        """The hook of one Module, which enters its output."""
+
         def record(module: Module, args: tuple[Any, ...], output: Any) -> None:
-            # A container passes on what its last module put out, and Dropout in evaluation what came in.
+            # A container returns the output of its last Module, and Dropout in evaluation its input: neither is an output of its own.
             if isinstance(output, Value) and output not in self._outputs and not any(output is arg for arg in args):
                 self._outputs[output] = (name, module, _slope(output))
 
@@ -74,7 +86,7 @@ class Watch:
 
     @property
     def layers(self) -> list[LayerStatistics]:
-        """A row for every module that put something out, in the order of their first call; repeated calls together."""
+        """One row for each Module with an output, in the order of the first calls; several calls of a Module share a row."""
         calls: dict[str, list[tuple[Value, Module, Any]]] = {}
         for output, (name, module, slope) in self._outputs.items():
             calls.setdefault(name, []).append((output, module, slope))
@@ -99,25 +111,26 @@ class Watch:
 
 
 def watch(model: Module) -> Watch:
-    """`with watch(model) as seen:` records the forward passes inside; afterwards `seen.layers` and `print(seen)`.
+    """Record the forward passes inside `with watch(model) as seen:`; read `seen.layers` or `print(seen)` afterwards.
 
-    Gradients are those of the last backward pass; call it with its defaults, which keep them
-    (`retain_graph=False`, as in `fit`, does not).  The recorded passes live as long as `seen`.
+    The gradients are those of the last backward pass.  Call `backward()` without `retain_graph=False`, which frees
+    them.  `seen` keeps the graphs of the recorded passes alive.
     """
     return Watch(model)
 
 
 def dead_units(model: Module, batches: Iterable[Any], axis: int = 1) -> dict[str, list[int]]:
-    """For every elementwise layer, the units that are exactly 0 for every example of the batches.
+    """The dead units of every elementwise layer: their indices, by the name of the layer.
 
-    A ReLU unit that is 0 for all of the training data gets no gradient, and never comes back.
+    A unit is dead if its output is exactly 0 for every example of the batches.  A dead ReLU unit gets no gradient, so
+    training does not change it any more.
 
     Args:
-        batches: (x, y) as for `fit`; the targets are not looked at.
-        axis: where the units are: 1 for outputs (examples, units) and for the channels of a convolution,
+        batches: batches (x, y) as for `fit`; the targets are not used.
+        axis: the axis of the units: 1 for outputs (examples, units) and for the channels of a convolution,
             -1 for sequences (examples, time, units).
     """
-    alive: dict[str, Any] = {}
+    alive: dict[str, Any] = {}  # by the name of the layer: for each unit, whether any output was not 0
     mode = model.training
     model.eval()
     try:
@@ -134,17 +147,19 @@ def dead_units(model: Module, batches: Iterable[Any], axis: int = 1) -> dict[str
 
 
 def plot_gradient_flow(model: Module) -> Figure:
-    """The gradient of every parameter of a model after a backward pass, first layer first: a matplotlib Figure.
+    """A matplotlib Figure: the size of the gradient of every weight after a backward pass, from the first layer to the last.
 
-    A dot is the root mean square of its elements, the mark above it the largest; on the logarithmic scale a
-    gradient that vanishes towards the first layers is a slope.  Biases are left out.
+    A weight is a parameter with at least two axes, so biases are left out.  A dot is the root mean square of the
+    elements of its gradient, and the mark above is the largest |element|.  The scale is logarithmic, so a gradient
+    that vanishes towards the first layers appears as a slope.
 
     Raises:
-        ValueError: no weight, a parameter of two axes or more, has a gradient yet.
+        ValueError: no weight has a gradient yet.
+        ModuleNotFoundError: matplotlib is missing.
     """
     gradients = {name: np.abs(p.grad) for name, p in model.named_parameters() if p.has_grad and p.ndim > 1}
     if not gradients:
-        raise ValueError("no weight has a gradient yet (of two axes or more); run a forward pass and loss.backward() first")
+        raise ValueError("no weight (a parameter with at least two axes) has a gradient yet; call loss.backward() first")
     figure: Figure = require("matplotlib.figure", "demos").Figure(figsize=(max(4.0, 0.5 * len(gradients) + 2), 3.8), layout="constrained")
     axes = figure.subplots()
     places = np.arange(len(gradients))
@@ -160,7 +175,7 @@ def plot_gradient_flow(model: Module) -> Figure:
 
 
 def _slope(output: Value) -> Any:
-    """The local derivative of an elementwise operation of one operand, at every element; None for any other."""
+    """The local derivative of an elementwise operation of one operand, at every element; None for any other operation."""
     operation = output._primitive
     if operation is None or not operation.elementwise or len(output.operands) != 1 or not output.requires_grad:
         return None
@@ -169,6 +184,7 @@ def _slope(output: Value) -> Any:
 
 
 def _statistics(name: str, outputs: list[Value], modules: list[Module], slopes: list[Any]) -> LayerStatistics:
+    """The row of one Module, from the outputs of all its calls."""
     data = np.concatenate([np.ravel(output.data) for output in outputs])
     grads = [np.ravel(output.grad) for output in outputs if output.has_grad]
     grad = np.concatenate(grads) if grads else None

@@ -23,7 +23,10 @@ class Linear(Module):
 
     Args:
         bias: whether there is a b.
-        generator: seed or Generator for the weights: W and b start uniform in ±1/√in_features.
+        generator: a seed or a Generator; W and b start uniform in ±1/√in_features.
+
+    Raises:
+        ValueError: a size is below 1, or the input has another last axis.
     """
 
     def __init__(self, in_features: int, out_features: int, bias: bool = True, *, generator: Seed = None):
@@ -37,7 +40,7 @@ class Linear(Module):
     def forward(self, x: Any) -> Any:
         shape = np.shape(x)
         if not shape or shape[-1] != self.in_features:
-            raise ValueError(f"{self._title}: the last axis of its input must be {self.in_features}, got shape {shape}")
+            raise ValueError(f"{self._title}: the last axis of the input must have length {self.in_features}, not shape {shape}")
         y = x @ self.weight.T
         return y if self.bias is None else y + self.bias
 
@@ -46,7 +49,7 @@ class Linear(Module):
 
 
 class Flatten(Module):
-    """The axes from start_dim to end_dim made one: (N, C, H, W) becomes (N, C·H·W)."""
+    """Join the axes start_dim … end_dim into one: (N, C, H, W) becomes (N, C·H·W)."""
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1):
         self.start_dim, self.end_dim = start_dim, end_dim
@@ -61,12 +64,16 @@ class Flatten(Module):
 
 
 class Embedding(Module):
-    """Row i of the weight for each index i: a vector for every word, learned like any weight.
+    """Row i of the weight for each index i: a learned vector for each word, for example.
 
     Shapes: indices (*) of integers, weight (num_embeddings, embedding_dim), y (*, embedding_dim).
 
     Args:
-        generator: seed or Generator; the weight starts normal, with mean 0 and standard deviation 1.
+        generator: a seed or a Generator; the weight starts normal, with mean 0 and standard deviation 1.
+
+    Raises:
+        TypeError: the indices are not integers.
+        IndexError: an index is outside 0 … num_embeddings - 1.
     """
 
     def __init__(self, num_embeddings: int, embedding_dim: int, *, generator: Seed = None):
@@ -76,9 +83,9 @@ class Embedding(Module):
     def forward(self, indices: Any) -> Any:
         indices = np.asarray(indices)
         if indices.dtype.kind not in "iu":
-            raise TypeError(f"{self._title}: indices are integers, not {indices.dtype}")
+            raise TypeError(f"{self._title}: indices must be integers, not {indices.dtype}")
         if indices.size and not (indices.min() >= 0 and indices.max() < self.num_embeddings):
-            raise IndexError(f"{self._title}: indices lie in 0 … {self.num_embeddings - 1}, got {indices.min()} … {indices.max()}")
+            raise IndexError(f"{self._title}: indices must be in 0 … {self.num_embeddings - 1}, not {indices.min()} … {indices.max()}")
         return self.weight[indices]
 
     def extra_repr(self) -> str:
@@ -86,17 +93,20 @@ class Embedding(Module):
 
 
 class Dropout(Module):
-    """In training each element is 0 with probability p, the others are divided by 1 - p; after eval() nothing changes.
+    """In training, set each element to 0 with probability p, and divide the others by 1 - p; after eval(), change nothing.
 
-    So the expectation stays, and no unit can rely on another's being there (Srivastava et al. 2014).
+    The division keeps the expected value.  No unit can depend on the presence of another one (Srivastava et al. 2014).
 
     Args:
-        generator: seed or Generator for the mask.
+        generator: a seed or a Generator for the mask; without it, the generator of `manual_seed` is used.
+
+    Raises:
+        ValueError: p is not in [0, 1].
     """
 
     def __init__(self, p: float = 0.5, *, generator: Seed = None):
         if not 0.0 <= p <= 1.0:
-            raise ValueError(f"Dropout: p is a probability, not {p}")
+            raise ValueError(f"Dropout: p is a probability, from 0 to 1, not {p}")
         self.p, self.generator = p, None if generator is None else init.as_generator(generator)
 
     def forward(self, x: Any) -> Any:

@@ -1,7 +1,8 @@
-"""Losses: how wrong an output is, as one number; and penalties, which keep weights or activations small.
+"""Losses: how wrong the outputs are, as one number; and penalties, which keep weights or activations small.
 
-Each takes the outputs first and the targets second, and returns their mean; reduction="sum" adds them up,
-reduction="none" leaves one loss an element (for cross-entropy, a sample).
+A loss takes the outputs first and the targets second.  It has one number for each element (for cross-entropy,
+for each sample) and returns their mean; reduction="sum" returns their sum, and reduction="none" all of them.
+Each raises ValueError for shapes that do not fit together and for an unknown reduction.
 """
 
 from __future__ import annotations
@@ -31,17 +32,18 @@ __all__ = [
 
 
 def _reduce(loss: Any, reduction: str) -> Any:
+    """The mean or the sum of the losses, or all of them."""
     if reduction == "mean":
         return np.mean(loss)
     if reduction == "sum":
         return np.sum(loss)
     if reduction == "none":
         return loss
-    raise ValueError(f"reduction is 'mean', 'sum' or 'none', not {reduction!r}")
+    raise ValueError(f"reduction must be 'mean', 'sum' or 'none', not {reduction!r}")
 
 
 def _check_shapes(name: str, input: Any, target: Any) -> None:
-    """Refuse to broadcast: (n, 1) against (n,) would compare every output with every target."""
+    """Refuse to broadcast: outputs (n, 1) and targets (n,) would compare every output with every target."""
     if np.shape(input) != np.shape(target):
         raise ValueError(f"{name}: the outputs have shape {np.shape(input)} and the targets {np.shape(target)}; reshape one of them")
 
@@ -62,7 +64,7 @@ def l1_loss(input: Any, target: Any, *, reduction: str = "mean") -> Any:
 
 
 def huber_loss(input: Any, target: Any, *, reduction: str = "mean", delta: float = 1.0) -> Any:
-    """½ d² for an error d within ±delta, and delta · (|d| - ½ delta) beyond: outliers pull with constant force (Huber 1964)."""
+    """½ d² for an error d with |d| ≤ delta, else delta · (|d| - ½ delta): the gradient of an outlier is bounded (Huber 1964)."""
     _check_shapes("huber_loss", input, target)
     if delta <= 0:
         raise ValueError(f"huber_loss: delta must be positive, not {delta}")
@@ -75,15 +77,15 @@ def huber_loss(input: Any, target: Any, *, reduction: str = "mean", delta: float
 
 
 def hinge_loss(input: Any, target: Any, *, reduction: str = "mean") -> Any:
-    """max(0, 1 - target · input) for scores and targets -1 and +1: the support vector machine's loss."""
+    """max(0, 1 - target · input), with targets -1 and +1: the loss of a support vector machine."""
     _check_shapes("hinge_loss", input, target)
     return _reduce(engine.relu(1.0 - target * input), reduction)
 
 
 def binary_cross_entropy(input: Any, target: Any, *, reduction: str = "mean") -> Any:
-    """-(target · ln p + (1 - target) · ln(1 - p)) for probabilities p; each logarithm is kept above -100.
+    """-(target · ln p + (1 - target) · ln(1 - p)) for probabilities p; each logarithm is at least -100.
 
-    From scores, `binary_cross_entropy_with_logits` is exact where a sigmoid would round to 0 or 1.
+    For scores use `binary_cross_entropy_with_logits`: it is exact where the sigmoid would round to 0 or 1.
     """
     _check_shapes("binary_cross_entropy", input, target)
     target, least = np.asarray(target), math.exp(-100.0)
@@ -101,17 +103,21 @@ def binary_cross_entropy_with_logits(input: Any, target: Any, *, reduction: str 
 
 
 def cross_entropy(input: Any, target: Any, *, reduction: str = "mean", label_smoothing: float = 0.0) -> Any:
-    """-ln softmax(input)[target]: how unlikely the scores make the true class.
+    """-ln softmax(input)[target]: minus the logarithm of the probability of the true class.
 
-    Shapes: input (classes,), (N, classes) or (N, classes, *), target the same without the class axis.
+    Shapes: input (classes,), (N, classes) or (N, classes, *); target the same without the class axis.
 
     Args:
         target: integers in 0 … classes - 1.
-        label_smoothing: ε, which spreads that much of the target evenly over all classes:
+        label_smoothing: ε, the part of the target that is spread evenly over all classes:
             (1 - ε) · (-ln p[target]) + ε · mean(-ln p) (Szegedy et al. 2016).
+
+    Raises:
+        TypeError: the targets are not integers.
+        ValueError: a target is out of range, the shapes do not fit together, or ε is not in [0, 1].
     """
     if not 0.0 <= label_smoothing <= 1.0:
-        raise ValueError(f"cross_entropy: label_smoothing lies between 0 and 1, not at {label_smoothing}")
+        raise ValueError(f"cross_entropy: label_smoothing must be in [0, 1], not {label_smoothing}")
     axis = min(np.ndim(input) - 1, 1)
     log_p = engine.log_softmax(input, axis=axis)
     loss = -_pick("cross_entropy", log_p, target)
@@ -121,7 +127,7 @@ def cross_entropy(input: Any, target: Any, *, reduction: str = "mean", label_smo
 
 
 def nll_loss(input: Any, target: Any, *, reduction: str = "mean") -> Any:
-    """-input[target], for log-probabilities in the shapes of `cross_entropy`."""
+    """-input[target] for log-probabilities; shapes and errors as for `cross_entropy`."""
     return _reduce(-_pick("nll_loss", input, target), reduction)
 
 
@@ -129,30 +135,31 @@ def _pick(name: str, scores: Any, target: Any) -> Any:
     """The score of each sample's target class."""
     shape, classes = np.shape(scores), np.asarray(target)
     if classes.dtype.kind not in "iu":
-        raise TypeError(f"{name}: targets are class indices (integers), not {classes.dtype}")
+        raise TypeError(f"{name}: targets must be class indices (integers), not {classes.dtype}")
     axis = min(len(shape) - 1, 1)
     if not shape or classes.shape != shape[:axis] + shape[axis + 1 :]:
         raise ValueError(f"{name}: scores of shape {shape} need targets of shape {shape[:axis] + shape[axis + 1 :]}, not {classes.shape}")
     if classes.size and not (classes.min() >= 0 and classes.max() < shape[axis]):
-        raise ValueError(f"{name}: targets lie in 0 … {shape[axis] - 1}, got {classes.min()} … {classes.max()}")
-    places = np.indices(classes.shape, sparse=True)
-    return scores[(*places[:axis], classes, *places[axis:])]
+        raise ValueError(f"{name}: targets must be in 0 … {shape[axis] - 1}, not {classes.min()} … {classes.max()}")
+    samples = np.indices(classes.shape, sparse=True)
+    return scores[(*samples[:axis], classes, *samples[axis:])]
 
 
 # ── penalties ─────────────────────────────────────────────────────────────────
 
 
 def l1_penalty(values: Module | Iterable[Any] | Any) -> Any:
-    """Σ |v| over a Module's parameters, over some Values (`[layer.weight]`), or over one (an activation): pulls to exact zeros."""
+    """Σ |v| over the parameters of a Module, over several Values (`[layer.weight]`), or over one; it makes some of them exactly 0."""
     return _total(np.absolute, values)
 
 
 def l2_penalty(values: Module | Iterable[Any] | Any) -> Any:
-    """Σ v² over a Module's parameters, over some Values (`[layer.weight]`), or over one (an activation): keeps all of them small."""
+    """Σ v² over the parameters of a Module, over several Values (`[layer.weight]`), or over one; it keeps all of them small."""
     return _total(np.square, values)
 
 
 def _total(size: Any, values: Any) -> Any:
+    """Σ size(v) over all elements of the values."""
     if isinstance(values, Module):
         values = values.parameters()
     if not isinstance(values, Iterable) or isinstance(values, (engine.Value, np.ndarray)):

@@ -1,14 +1,14 @@
 """micrograd's Neuron, Layer and MLP: networks of scalars, in which every number is a node of the graph.
 
     model = MLP(2, [16, 16, 1])
-    model([0.5, -1.0])                  # one sample: a list of numbers or Values; a bare Value comes back
-    model([X[:, 0], X[:, 1]])           # a batch, by columns (or model(X.T)): the scores of all samples
+    model([0.5, -1.0])                  # one sample, a list of numbers or Values: returns a Value
+    model([X[:, 0], X[:, 1]])           # a batch, by columns (or model(X.T)): returns the scores of all samples
 
-The second form is the same code.  A Value is an array as well, so a neuron that multiplies its weights
-by columns computes its output for all samples at once, in as many nodes as for one.
+Both forms run the same code.  A Value can hold an array, so a neuron that multiplies its weights by columns
+computes its output for all samples at once, with as many nodes as for one sample.
 
-Weights come from Python's `random` in micrograd's order, so a seeded program gives micrograd's numbers
-(https://github.com/karpathy/micrograd, MIT).
+The weights come from Python's `random` in the order of micrograd, so a seeded program gives the numbers of
+micrograd (https://github.com/karpathy/micrograd, MIT).
 """
 
 from __future__ import annotations
@@ -27,10 +27,13 @@ __all__ = ["MLP", "Layer", "Neuron"]
 
 
 class Neuron(Module):
-    """relu(Σ wᵢ·xᵢ + b), or without the relu where `nonlin` is False.
+    """relu(Σ wᵢ·xᵢ + b), or without the relu if `nonlin` is False.
 
     Args:
-        nin: the number of inputs; wᵢ starts uniform in (-1, 1), b at 0.
+        nin: the number of inputs; wᵢ starts uniform in (-1, 1), b starts at 0.
+
+    Raises:
+        ValueError: the input has another number of entries.
     """
 
     def __init__(self, nin: int, nonlin: bool = True):
@@ -41,7 +44,7 @@ class Neuron(Module):
     def forward(self, x: Iterable[Any]) -> Any:
         x = _inputs(x)
         if len(x) != len(self.w):
-            raise ValueError(f"{self!r} takes {len(self.w)} inputs, not {len(x)}; of a batch of samples pass the columns: model(X.T)")
+            raise ValueError(f"{self!r} takes {len(self.w)} inputs, not {len(x)}; pass a batch of samples by its columns: model(X.T)")
         act: Any = self.b
         for w, value in zip(self.w, x, strict=True):
             act = act + w * value
@@ -52,7 +55,7 @@ class Neuron(Module):
 
 
 class Layer(Module):
-    """Neurons side by side on the same inputs: a list of outputs, or a bare one of a single neuron."""
+    """Several neurons on the same inputs: returns a list of outputs, or the output itself if there is one neuron."""
 
     def __init__(self, nin: int, nout: int, **kwargs: Any):
         self.neurons = [Neuron(nin, **kwargs) for _ in range(nout)]
@@ -85,9 +88,9 @@ class MLP(Module):
 
 
 def _inputs(x: Iterable[Any]) -> Sequence[Any]:
-    """The inputs one by one."""
+    """The inputs as a sequence; numbers as Python floats."""
     if isinstance(x, (list, tuple)):
         return x
     if isinstance(x, np.ndarray) and x.ndim == 1:
-        return x.tolist()  # type: ignore[no-any-return]  # Python floats: the engine's fast path
+        return x.tolist()  # type: ignore[no-any-return]  # on Python floats the engine is fastest
     return list(x)

@@ -10,8 +10,8 @@
                 x = np.tanh(layer(x))
             return self.score(x)
 
-A Module is a plain object.  What it learns is found by looking at its attributes: every
-`engine.Parameter` and every Module in them, also in lists, tuples and dicts.
+A Module is a plain object.  Its parameters are found in its attributes: every `engine.Parameter` and every
+Module there counts, also inside lists, tuples and dicts.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ import numpy as np
 from engine import Parameter, Value
 from engine.trees import tree_paths
 
+from .picture import Box, as_inputs, draw_boxes
+
 __all__ = ["Module", "Sequential"]
 
 
@@ -32,37 +34,40 @@ class Module:
 
     training: bool = True
     _buffer_names: tuple[str, ...] = ()
-    _hooks_before: tuple[Callable[..., Any], ...] = ()
-    _hooks_after: tuple[Callable[..., Any], ...] = ()
+    _hooks_before: tuple[list[Callable[..., Any]], ...] = ()  # each hook in a list of its own: see `_register`
+    _hooks_after: tuple[list[Callable[..., Any]], ...] = ()
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """What the module computes; each kind of module writes its own."""
+        """Compute the output; every kind of Module defines its own."""
         raise NotImplementedError(f"{type(self).__name__} has no forward(); define what it computes")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if not (self._hooks_before or self._hooks_after):
             return self.forward(*args, **kwargs)
-        for hook in self._hooks_before:
+        for (hook,) in self._hooks_before:
             hook(self, args)
         output = self.forward(*args, **kwargs)
-        for hook in self._hooks_after:
+        for (hook,) in self._hooks_after:
             hook(self, args, output)
         return output
 
-    # ── what it is made of ────────────────────────────────────────────────────
+    # ── the Modules and Parameters in it ──────────────────────────────────────
 
     def _members(self) -> Iterator[tuple[str, Parameter | Module]]:
-        """The Parameters and Modules in its attributes, under their names, in the order of assignment."""
+        """The Parameters and Modules in its own attributes with their names, in the order of assignment."""
         for path, thing in tree_paths(vars(self)):
             if isinstance(thing, (Parameter, Module)):
                 yield ".".join(map(str, path)), thing
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
-        """Its Modules, one level deep: ("hidden.0", Linear(...))."""
+        """The Modules in its own attributes with their names: ("hidden.0", Linear(...))."""
         return ((name, thing) for name, thing in self._members() if isinstance(thing, Module))
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
-        """Every Module in it, itself first, depth first; one that stands in two places comes once."""
+        """This Module and every Module in it, depth first, with dotted names.
+
+        A Module that is found in two places is given once, under the first of its names.
+        """
         seen: set[int] = set()
         waiting: list[tuple[str, Module]] = [(prefix, self)]
         while waiting:
@@ -75,11 +80,11 @@ class Module:
             waiting.extend(reversed(children))
 
     def modules(self) -> list[Module]:
-        """Every Module in it, itself first."""
+        """This Module and every Module in it."""
         return [module for _, module in self.named_modules()]
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
-        """Every Parameter in it with its dotted name; a shared one comes once, under its first name."""
+        """Every Parameter in it with its dotted name; a shared Parameter is given once, under its first name."""
         seen: set[int] = set()
         for prefix, module in self.named_modules():
             for name, thing in module._members():
@@ -91,10 +96,10 @@ class Module:
         """Every Parameter in it."""
         return [parameter for _, parameter in self.named_parameters()]
 
-    # ── buffers: numbers that are kept, but not learned ───────────────────────
+    # ── buffers: arrays that are saved with the model, but not learned ────────
 
     def register_buffer(self, name: str, data: Any) -> None:
-        """Keep an array as the attribute `name`, and save it with the parameters: a running mean, say."""
+        """Keep an array as the attribute `name`, and save it with the parameters: for example a running mean."""
         self._buffer_names = (*self._buffer_names, name)
         setattr(self, name, np.asarray(data))
 
@@ -107,18 +112,22 @@ class Module:
     # ── saving and loading ────────────────────────────────────────────────────
 
     def state_dict(self) -> dict[str, np.ndarray[Any, Any]]:
-        """A copy of all its numbers, name → array: parameters and buffers."""
+        """Copies of all its parameters and buffers, as arrays by dotted name."""
         state = {name: parameter.numpy() for name, parameter in self.named_parameters()}
         return state | {name: np.array(buffer) for name, buffer in self.named_buffers()}
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> tuple[list[str], list[str]]:
-        """Take over numbers saved by `state_dict`, and return the names (missing, unexpected).
+        """Set the parameters and buffers to copies of the arrays in `state`; return the names (missing, unexpected).
 
-        The Parameters stay the objects that they are, so an optimiser that holds them goes on working.
+        The Parameters stay the same objects, so an optimiser that holds them goes on working.
+
+        Args:
+            state: arrays by dotted name, as from `state_dict`.
+            strict: whether a missing or an unexpected name is an error.
 
         Raises:
-            ValueError: an entry has another shape; or, where `strict`, one is missing or unexpected.
-                The message lists them all, and nothing has been loaded.
+            ValueError: a shape differs; or, if `strict`, a name is missing or unexpected.  The message lists
+                every problem, and nothing was loaded.
         """
         parameters, buffers = dict(self.named_parameters()), dict(self.named_buffers())
         own: dict[str, Any] = parameters | buffers
@@ -149,59 +158,68 @@ class Module:
     # ── modes and gradients ───────────────────────────────────────────────────
 
     def train(self, mode: bool = True) -> Self:
-        """Switch it and all Modules in it to training: Dropout drops, BatchNorm uses the batch's statistics."""
+        """Put this Module and every Module in it into training mode: Dropout drops, BatchNorm uses the batch's statistics."""
         for module in self.modules():
             module.training = mode
         return self
 
     def eval(self) -> Self:
-        """Switch it and all Modules in it to evaluation."""
+        """Put this Module and every Module in it into evaluation mode."""
         return self.train(False)
 
     def zero_grad(self) -> None:
-        """Forget the gradients of its parameters."""
+        """Remove the gradients of its parameters; backward() adds to the gradient that is there."""
         for parameter in self.parameters():
             parameter.zero_grad()
 
-    # ── looking in ────────────────────────────────────────────────────────────
+    # ── hooks, repr and picture ───────────────────────────────────────────────
 
     def register_forward_pre_hook(self, hook: Callable[[Module, tuple[Any, ...]], Any]) -> Callable[[], None]:
-        """Call hook(module, args) before each forward pass; returns the function that ends it."""
-        self._hooks_before = (*self._hooks_before, hook)
-
-        def remove() -> None:
-            self._hooks_before = tuple(h for h in self._hooks_before if h is not hook)
-
-        return remove
+        """Call hook(module, args) before each forward pass; returns the function that removes the hook."""
+        return self._register("_hooks_before", hook)
 
     def register_forward_hook(self, hook: Callable[[Module, tuple[Any, ...], Any], Any]) -> Callable[[], None]:
-        """Call hook(module, args, output) after each forward pass; returns the function that ends it."""
-        self._hooks_after = (*self._hooks_after, hook)
+        """Call hook(module, args, output) after each forward pass; returns the function that removes the hook."""
+        return self._register("_hooks_after", hook)
+
+    def _register(self, hooks: str, hook: Callable[..., Any]) -> Callable[[], None]:
+        """Add a hook to one of the two tuples; returns the function that removes this one entry."""
+        entry = [hook]  # the list tells two registrations of the same function apart
+        setattr(self, hooks, (*getattr(self, hooks), entry))
 
         def remove() -> None:
-            self._hooks_after = tuple(h for h in self._hooks_after if h is not hook)
+            setattr(self, hooks, tuple(other for other in getattr(self, hooks) if other is not entry))
 
         return remove
 
     def extra_repr(self) -> str:
-        """What stands between the parentheses of its repr."""
+        """The options between the parentheses of its repr."""
         return ""
 
     def draw(self, *args: Any, collapse: str | Iterable[str] | bool = (), **options: Any) -> Any:
-        """A picture of one call, with each Module in it as a labelled box, as `engine.draw` makes it.
+        """Call the Module and draw the graph of its output, as `engine.draw` does, with a labelled box for each Module in it.
 
         Args:
-            args: what to call it with; arrays are shown as inputs x, or x0, x1, ...
-            collapse: the names of Modules to fold into one box each ("0", "layers.1"); True folds every outermost one.
-            options: `engine.draw`'s: format, rankdir, max_nodes, ...
+            args: the arguments of the call; arrays are shown as inputs x, or x0, x1, ... if there are several.
+            collapse: the names of Modules to draw as one box each ("0", "layers.1"); True does so for every outermost one.
+            options: those of `engine.draw`: format, rankdir, max_nodes, ...
         """
-        from .picture import draw_module
-
-        return draw_module(self, args, collapse, options)
+        boxes, removers = {}, []
+        for name, module in self.named_modules():
+            if module is not self:
+                own = [thing for _, thing in module._members() if isinstance(thing, Parameter)]
+                boxes[name] = box = Box(module._title.removesuffix("()"), own)
+                removers += [module.register_forward_pre_hook(box.enter), module.register_forward_hook(box.leave)]
+        try:
+            output = self(*as_inputs(args))
+        finally:
+            for remove in removers:
+                remove()
+        return draw_boxes(output, boxes, dict(self.named_parameters()), collapse, options)
 
     @property
     def _title(self) -> str:
-        """Its kind and options, as in error messages: Linear(2, 16)."""
+        """Its kind and options, for reprs and error messages: Linear(2, 16)."""
         return f"{type(self).__name__}({self.extra_repr()})"
 
     def __repr__(self) -> str:
@@ -213,7 +231,7 @@ def _join(prefix: str, name: str) -> str:
 
 
 def _tree(module: Module, name: str, unit: str = "") -> Iterator[str]:
-    """The lines of a repr: the module with its number of parameters, its children below it."""
+    """The lines of a repr: the Module with its number of parameters, and its children below it."""
     count = sum(parameter.size for parameter in module.parameters())
     children = list(module.named_children())
     title = f"{name} {module._title.removesuffix('()') if children else module._title}".strip()
@@ -229,8 +247,11 @@ def _tree(module: Module, name: str, unit: str = "") -> Iterator[str]:
 class Sequential(Module):
     """Modules applied one after another: Sequential(Linear(2, 16), ReLU(), Linear(16, 1)).
 
-    They are named "0", "1", ...; a dict names them otherwise.  `model[0]` is the first, `model[:2]` a
-    Sequential of the first two, which shares their parameters.
+    Their names are "0", "1", ..., or the keys of a dict.  `model[0]` is the first Module; `model[:2]` is a
+    Sequential of the first two, with the same parameters.
+
+    Raises:
+        TypeError: an argument is not a Module.
     """
 
     def __init__(self, *modules: Module | Mapping[str, Module]):

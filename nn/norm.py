@@ -1,6 +1,6 @@
-"""Normalisation: numbers brought to mean 0 and variance 1, or to a root mean square of 1, and a scale learned anew.
+"""Normalisation: scale numbers to mean 0 and variance 1, or to a root mean square of 1; then apply a learned scale.
 
-`LayerNorm` and `RMSNorm` look at one sample; `BatchNorm1d` and `BatchNorm2d` at one channel over the batch.
+`LayerNorm` and `RMSNorm` normalise each sample by itself, `BatchNorm1d` and `BatchNorm2d` each channel over the batch.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["BatchNorm1d", "BatchNorm2d", "LayerNorm", "RMSNorm"]
 
 
 class _OverLastAxes(Module):
-    """The axes that are normalised, and the learned scale over them."""
+    """The base of `LayerNorm` and `RMSNorm`: the axes that are normalised, and the learned scale."""
 
     def __init__(self, normalized_shape: int | Sequence[int], eps: float | None, elementwise_affine: bool):
         self.normalized_shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
@@ -27,9 +27,10 @@ class _OverLastAxes(Module):
         self.weight = Parameter(np.ones(self.normalized_shape)) if elementwise_affine else None
 
     def _axes(self, x: Any) -> tuple[int, ...]:
+        """The axes of x to normalise over; ValueError if their lengths are not `normalized_shape`."""
         shape, wanted = np.shape(x), self.normalized_shape
         if shape[max(0, len(shape) - len(wanted)) :] != wanted:
-            raise ValueError(f"{self._title}: the last axes of its input must be {wanted}, got shape {shape}")
+            raise ValueError(f"{self._title}: the last axes of the input must have shape {wanted}; the input has {shape}")
         return tuple(range(-len(wanted), 0))
 
     def extra_repr(self) -> str:
@@ -42,7 +43,8 @@ class LayerNorm(_OverLastAxes):
     Shapes: x and y (*, *normalized_shape), weight and bias normalized_shape.
 
     Args:
-        elementwise_affine: whether there are weight and bias at all; bias: whether there is a bias.
+        elementwise_affine: whether there are a weight and a bias.
+        bias: whether there is a bias.
     """
 
     def __init__(self, normalized_shape: int | Sequence[int], eps: float = 1e-5, elementwise_affine: bool = True, bias: bool = True):
@@ -61,7 +63,8 @@ class RMSNorm(_OverLastAxes):
     Shapes: x and y (*, *normalized_shape), weight normalized_shape.
 
     Args:
-        eps: by default the spacing of floating-point numbers at 1.
+        eps: by default the machine epsilon of the dtype of x.
+        elementwise_affine: whether there is a weight.
     """
 
     def __init__(self, normalized_shape: int | Sequence[int], eps: float | None = None, elementwise_affine: bool = True):
@@ -75,6 +78,8 @@ class RMSNorm(_OverLastAxes):
 
 
 class _BatchNorm(Module):
+    """The base of `BatchNorm1d` and `BatchNorm2d`."""
+
     axes_of_input: tuple[int, ...]
     layout: str
 
@@ -91,23 +96,23 @@ class _BatchNorm(Module):
     def forward(self, x: Any) -> Any:
         shape = np.shape(x)
         if len(shape) not in self.axes_of_input or shape[1] != self.num_features:
-            raise ValueError(f"{self._title}: the input has shape {self.layout} with {self.num_features} channels, not {shape}")
+            raise ValueError(f"{self._title}: the input must have shape {self.layout} with {self.num_features} channels, not {shape}")
         axes, along = (0, *range(2, len(shape))), (1, -1, *(1,) * (len(shape) - 2))
         if self.training or not self.track_running_stats:
             count = int(np.prod([shape[a] for a in axes]))
             if self.training and count < 2:
-                raise ValueError(f"{self._title}: a batch of shape {shape} has one number a channel, and so no variance; use eval()")
+                raise ValueError(f"{self._title}: a batch of shape {shape} has one number per channel, so no variance; call eval() first")
             y = engine.standardize(x, axis=axes, eps=self.eps)
             if self.training and self.track_running_stats:
-                self._remember(x.data if isinstance(x, Value) else x, axes)
+                self._update_running(x.data if isinstance(x, Value) else x, axes)
         else:
             y = (x - self.running_mean.reshape(along)) / np.sqrt(self.running_var + self.eps).reshape(along)
         if self.weight is None or self.bias is None:
             return y
         return y * np.reshape(self.weight, along) + np.reshape(self.bias, along)
 
-    def _remember(self, x: Any, axes: tuple[int, ...]) -> None:
-        """Move the running statistics a step of `momentum` towards the batch's."""
+    def _update_running(self, x: Any, axes: tuple[int, ...]) -> None:
+        """running ← (1 - momentum) · running + momentum · statistic of the batch."""
         self.running_mean = (1.0 - self.momentum) * self.running_mean + self.momentum * np.mean(x, axis=axes)
         self.running_var = (1.0 - self.momentum) * self.running_var + self.momentum * np.var(x, axis=axes, ddof=1)
         self.num_batches_tracked = self.num_batches_tracked + 1
@@ -121,18 +126,26 @@ class _BatchNorm(Module):
 
 
 class BatchNorm2d(_BatchNorm):
-    """y = (x - mean) / √(variance + eps) · weight + bias, per channel over batch and places (Ioffe & Szegedy 2015).
+    """y = (x - mean) / √(variance + eps) · weight + bias, for each channel (Ioffe & Szegedy 2015).
 
-    In training mean and variance are the batch's, and the running ones move a step of `momentum` towards
-    them (towards the unbiased variance); after `eval()` the running ones are used.
+    In training, mean and variance are those of the batch, over N, H and W, and the running ones are updated:
+    running ← (1 - momentum) · running + momentum · that of the batch, with the unbiased variance.  After
+    `eval()`, the running ones are used.
 
-    Shapes: x and y (N, num_features, H, W), everything else (num_features,).
+    Shapes: x and y (N, num_features, H, W); weight, bias, running_mean and running_var (num_features,).
+
+    Args:
+        affine: whether there are a weight and a bias.
+        track_running_stats: whether there are running statistics; without them, those of the batch are used always.
+
+    Raises:
+        ValueError: the input has another shape; or, in training, one number per channel.
     """
 
     axes_of_input, layout = (4,), "(N, C, H, W)"
 
 
 class BatchNorm1d(_BatchNorm):
-    """BatchNorm2d for (N, num_features) or (N, num_features, L)."""
+    """`BatchNorm2d` for inputs (N, num_features) or (N, num_features, L)."""
 
     axes_of_input, layout = (2, 3), "(N, C) or (N, C, L)"

@@ -1,4 +1,4 @@
-"""`fit`: the training loop, with what one writes around it again and again.
+"""The training loop: `fit`, with validation, early stopping, checkpoints and a progress bar; and `evaluate`.
 
 history = fit(model, cross_entropy, optimizer, Batches(x, y), epochs=20,
               validation=Batches(x_val, y_val, shuffle=False), metric=accuracy, patience=3)
@@ -12,6 +12,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -36,19 +37,29 @@ Metric = Callable[[Any, Any], float]
 
 @dataclass(repr=False)
 class History:
-    """What happened: one entry per epoch in each list."""
+    """The measurements of a training run: each list has one entry per epoch.
 
-    train: list[float] = field(default_factory=list)  # mean loss over the epoch's examples, while learning
-    validation: list[float] = field(default_factory=list)  # loss after the epoch; empty without validation data
-    metric: list[float] = field(default_factory=list)  # after the epoch; empty without a metric
+    Attributes:
+        train: the mean loss of the examples during the epoch.
+        validation: the mean loss on the validation data after the epoch; empty without validation data.
+        metric: the metric after the epoch; empty without a metric.
+        lr: the learning rate of the epoch.
+        seconds: the time that the epoch took.
+        metric_name: the name of the metric.
+        stopped: why training ended before the last epoch: "early", "interrupted", or "" if it did not.
+    """
+
+    train: list[float] = field(default_factory=list)
+    validation: list[float] = field(default_factory=list)
+    metric: list[float] = field(default_factory=list)
     lr: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     metric_name: str = "metric"
-    stopped: str = ""  # why before the last epoch: "early", "interrupted", or ""
+    stopped: str = ""
 
     @property
     def best(self) -> int:
-        """The epoch, from 1, with the lowest validation loss (training loss without validation); 0 before any."""
+        """The number of the epoch, from 1, with the lowest loss (validation loss if there is one); 0 before the first epoch."""
         losses = self.validation or self.train
         return losses.index(min(losses)) + 1 if losses else 0
 
@@ -56,20 +67,24 @@ class History:
         return len(self.train)
 
     def is_stale(self, patience: int | None) -> bool:
-        """Whether that many epochs have passed since the best one."""
+        """Whether at least `patience` epochs have passed since the best one; never for None."""
         return patience is not None and self.best > 0 and len(self) - self.best >= patience
 
     def last(self) -> str:
-        """The last epoch in a few words."""
+        """The losses and the metric of the last epoch as text."""
         lists = {"loss": self.train, "validation": self.validation, self.metric_name: self.metric}
         return " · ".join(f"{name} {entries[-1]:.4g}" for name, entries in lists.items() if entries)
 
     def __repr__(self) -> str:
-        stopped = f", stopped: {self.stopped}" if self.stopped else ""
-        return f"History(epochs={len(self)}, {self.last()}, best epoch: {self.best}{stopped})"
+        stopped = f"stopped: {self.stopped}" if self.stopped else ""
+        return f"History({', '.join(filter(None, [f'epochs={len(self)}', self.last(), f'best epoch: {self.best}', stopped]))})"
 
     def plot(self) -> Figure:
-        """The losses over the epochs, the best epoch marked, and the metric below: a matplotlib Figure."""
+        """A matplotlib Figure: the losses by epoch, with the best epoch marked, and the metric below.
+
+        Raises:
+            ModuleNotFoundError: matplotlib is missing.
+        """
         figure: Figure = require("matplotlib.figure", "demos").Figure(figsize=(6, 6 if self.metric else 3.6), layout="constrained")
         panels = figure.subplots(2 if self.metric else 1, 1, sharex=True, squeeze=False).ravel()
         epochs = range(1, len(self) + 1)
@@ -88,11 +103,11 @@ class History:
         return figure
 
     def state_dict(self) -> dict[str, Any]:
-        """Its lists, for a checkpoint."""
+        """Copies of the lists, for a checkpoint."""
         return {name: list(getattr(self, name)) for name in ("train", "validation", "metric", "lr", "seconds")}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what `state_dict` gave."""
+        """Set the lists to copies of those in a dict from `state_dict`."""
         for name, entries in state.items():
             setattr(self, name, list(entries))
 
@@ -112,70 +127,51 @@ def fit(
     checkpoint: str | os.PathLike[str] | None = None,
     progress: bool = True,
 ) -> History:
-    """Train a model, and return what happened.
+    """Train a model, and return the history of the run.
 
-    After Ctrl-C, and with `patience`, the model has the weights of its best epoch; otherwise the last ones.
+    At the end the model has its last weights; after Ctrl-C, and with `patience`, those of its best epoch.
 
     Args:
-        model: called on a batch's inputs.
-        loss: loss(prediction, target), a scalar Value; add penalties on the weights in it.
-        optimizer: over the model's parameters.
-        train: batches (x, y), or (x1, x2, ..., y), anew at each iteration: `Batches`, or a list.
-        epochs: how many times to go through them, those of a resumed checkpoint included.
-        validation: batches to take the loss on after every epoch, in evaluation mode.
-        metric: metric(prediction, target) → float, on the validation batches (else on the training ones).
-        schedule: moved on after every epoch.
-        max_norm: clip the gradient to this norm.
-        patience: stop when this many epochs have brought no lower loss.
-        checkpoint: a file that is written after every epoch; where it exists, training goes on from it,
-            with the bits that it would have had without the pause.
-        progress: show a progress bar.
+        model: called with the inputs of a batch.
+        loss: loss(prediction, target), a scalar Value; it may include penalties on the weights.
+        optimizer: an optimiser of the parameters of the model.
+        train: the batches (x, y) or (x1, x2, ..., y) of one epoch, iterated once per epoch: `Batches`, or a list.
+        epochs: the number of epochs, with those of a resumed checkpoint.
+        validation: batches to measure the loss on after every epoch, in evaluation mode.
+        metric: metric(prediction, target) → float, measured on the validation batches, or without them on `train`.
+        schedule: a learning-rate schedule; its step() is called after every epoch.
+        max_norm: clip the norm of the gradient to this number.
+        patience: stop when the lowest loss is this many epochs old.
+        checkpoint: a file that is written after every epoch.  If it exists already, training goes on from it, and
+            gives the same numbers, bit for bit, as a run without the pause.
+        progress: whether to show a progress bar.
 
     Raises:
-        ValueError: train gave no batch, patience is below 1, or the checkpoint is one of another model.
+        ValueError: `train` has no batch, patience is below 1, or the checkpoint belongs to another model.
         FloatingPointError: the loss or a gradient became NaN or infinite.
     """
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
     if patience is not None and patience < 1:
-        raise ValueError(f"patience={patience}: it counts epochs, and is at least 1")
+        raise ValueError(f"patience={patience}: it is a number of epochs, and must be at least 1")
     history = History(metric_name=getattr(metric, "__name__", "metric"))
+    parts = _parts(model, optimizer, history, schedule, train, validation)
     best, mode = {}, model.training
-    parts: dict[str, Any] = {"model": model, "optimizer": optimizer, "history": history, "random": random, "nn": as_generator()}
-    parts |= {f"generator.{name}": generator for name, generator in _generators(model)}
-    others = {"schedule": schedule, "train": train, "validation": validation}
-    parts |= {name: part for name, part in others.items() if hasattr(part, "state_dict")}
     if checkpoint and os.path.exists(checkpoint):
         best = checkpoints.load(checkpoint, **parts)["best"]
-
-    columns = (TextColumn("epoch"), MofNCompleteColumn(), BarColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
-    with Progress(*columns, disable=not progress) as bar:
-        task = bar.add_task(history.last(), total=epochs, completed=len(history))
+    with _progress_bar(history, epochs, progress) as show:
         try:
             while len(history) < epochs and not history.is_stale(patience):
-                began = time.perf_counter()
-                mean = _epoch(model.train(), loss, optimizer, train, max_norm)
-                measured = {}
-                if validation is not None or metric:
-                    measured = evaluate(model, loss, train if validation is None else validation, metric)
-                history.train.append(mean)
-                history.lr.append(optimizer.lr)
-                if validation is not None:
-                    history.validation.append(measured["loss"])
-                if metric:
-                    history.metric.append(measured["metric"])
-                history.seconds.append(time.perf_counter() - began)
+                _epoch(history, model, loss, optimizer, train, validation, metric, max_norm)
                 if history.best == len(history):
                     best = model.state_dict()
                 if schedule:
                     schedule.step()
                 if checkpoint:
                     checkpoints.save(checkpoint, **parts, best=best)
-                bar.update(task, completed=len(history), description=history.last())
+                show(history.last())
             history.stopped = "early" if len(history) < epochs else ""
         except KeyboardInterrupt:
             history.stopped = "interrupted"
-            bar.update(task, description=f"stopped by Ctrl-C; keeping the weights of epoch {history.best}" if best else "stopped by Ctrl-C")
+            show(f"stopped by Ctrl-C; keeping the weights of epoch {history.best}" if best else "stopped by Ctrl-C")
         finally:
             model.train(mode)
     if best and (history.stopped or patience):
@@ -184,9 +180,16 @@ def fit(
 
 
 def evaluate(model: Module, loss: Loss, batches: Iterable[Any], metric: Metric | None = None) -> dict[str, float]:
-    """The mean "loss" over the examples of the batches, and the mean "metric" if one is given; nothing is learned.
+    """The mean "loss" of the examples in the batches, and their mean "metric" if one is given.
 
-    The model is in evaluation mode meanwhile, and nothing is recorded.
+    The model runs in evaluation mode and under `no_grad`; afterwards it is in the mode that it had before.
+
+    Args:
+        model, loss, metric: as for `fit`.
+        batches: batches (x, y) or (x1, x2, ..., y).
+
+    Raises:
+        ValueError: there is no batch.
     """
     mode, total, score, count = model.training, 0.0, 0.0, 0
     model.eval()
@@ -205,12 +208,43 @@ def evaluate(model: Module, loss: Loss, batches: Iterable[Any], metric: Metric |
 
 
 def accuracy(prediction: Any, target: Any) -> float:
-    """The fraction of examples whose largest score, along the last axis, is at the index in target."""
+    """The fraction of examples whose largest score, along the last axis, has the index in `target`."""
     return float(np.mean(np.argmax(prediction.data if isinstance(prediction, Value) else prediction, -1) == target))
 
 
-def _epoch(model: Module, loss: Loss, optimizer: Optimizer, batches: Iterable[Any], max_norm: float | None) -> float:
-    """One pass over the batches; the mean loss of their examples."""
+# ── the pieces of `fit` ───────────────────────────────────────────────────────
+
+
+NO_BATCH = "there was no batch; pass Batches(x, y) or a list of (x, y), because an iterator is empty after one epoch"
+
+
+def _epoch(
+    history: History,
+    model: Module,
+    loss: Loss,
+    optimizer: Optimizer,
+    train: Iterable[Any],
+    validation: Iterable[Any] | None,
+    metric: Metric | None,
+    max_norm: float | None,
+) -> None:
+    """Train for one epoch, measure the model, and add the numbers to the history."""
+    began = time.perf_counter()
+    mean = _train(model.train(), loss, optimizer, train, max_norm)
+    measured = {}
+    if validation is not None or metric:
+        measured = evaluate(model, loss, train if validation is None else validation, metric)
+    history.train.append(mean)
+    history.lr.append(optimizer.lr)
+    if validation is not None:
+        history.validation.append(measured["loss"])
+    if metric:
+        history.metric.append(measured["metric"])
+    history.seconds.append(time.perf_counter() - began)
+
+
+def _train(model: Module, loss: Loss, optimizer: Optimizer, batches: Iterable[Any], max_norm: float | None) -> float:
+    """One optimiser step for every batch; the mean loss of the examples."""
     total, count = 0.0, 0
     for *inputs, target in batches:
         optimizer.zero_grad()
@@ -218,7 +252,7 @@ def _epoch(model: Module, loss: Loss, optimizer: Optimizer, batches: Iterable[An
         if not math.isfinite(value.item()):
             raise FloatingPointError(
                 f"the loss became {value.item()}; lower the learning rate ({optimizer.lr}), clip the gradient (max_norm=), "
-                "or look for its origin under engine.detect_anomaly()"
+                "or find the operation that made it under engine.detect_anomaly()"
             )
         value.backward(retain_graph=False)
         if max_norm is not None:
@@ -231,12 +265,28 @@ def _epoch(model: Module, loss: Loss, optimizer: Optimizer, batches: Iterable[An
     return total / count
 
 
-NO_BATCH = "there was no batch; pass Batches(x, y) or a list of (x, y): an iterator runs dry after one epoch"
+def _parts(model: Module, optimizer: Optimizer, history: History, *others: Any) -> dict[str, Any]:
+    """Everything that a checkpoint saves, by name; `others` are the schedule, the training and the validation batches."""
+    parts: dict[str, Any] = {"model": model, "optimizer": optimizer, "history": history, "random": random, "nn": as_generator()}
+    parts |= {f"generator.{name}": generator for name, generator in _generators(model)}
+    named = zip(("schedule", "train", "validation"), others, strict=True)
+    return parts | {name: part for name, part in named if hasattr(part, "state_dict")}
 
 
 def _generators(model: Module) -> Iterator[tuple[str, np.random.Generator]]:
-    """The generators that modules, such as Dropout, hold for themselves."""
+    """The random generators in the attributes of the Modules, such as that of a Dropout."""
     for name, module in model.named_modules():
         for attribute, thing in vars(module).items():
             if isinstance(thing, np.random.Generator):
                 yield f"{name}.{attribute}", thing
+
+
+@contextmanager
+def _progress_bar(history: History, epochs: int, visible: bool) -> Iterator[Callable[[str], None]]:
+    """A progress bar over the epochs, as a function that updates it and shows a text."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("epoch"), MofNCompleteColumn(), BarColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
+    with Progress(*columns, disable=not visible) as bar:
+        task = bar.add_task(history.last(), total=epochs, completed=len(history))
+        yield lambda text: bar.update(task, completed=len(history), description=text)

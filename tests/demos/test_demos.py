@@ -1,4 +1,4 @@
-"""Every demo, run as a user runs it: the question first, pictures that can be opened, a measured answer last."""
+"""Every demo, run as a user runs it: it prints a question, saves pictures, and ends with a measured answer."""
 
 import itertools
 import os

@@ -1,4 +1,4 @@
-"""The demos that learn: they do what they say, beyond running through."""
+"""The demos that learn: their data, losses and results are what they say."""
 
 import random
 from pathlib import Path
@@ -36,7 +36,7 @@ def test_moons_begins_with_the_losses_of_micrograds_notebook_in_both_ways_of_com
 
 
 def test_moons_tells_all_hundred_apart(tmp_path, capsys):
-    assert "on all 100 are on their side" in answer(capsys, "moons", "--quick", "--out", str(tmp_path))
+    assert "on, all 100 points are on the right side" in answer(capsys, "moons", "--quick", "--out", str(tmp_path))
 
 
 @given(st.integers(0, 10**6), st.lists(st.floats(0.1, 3).flatmap(lambda x: st.sampled_from([x, -x])), min_size=2, max_size=2))
@@ -48,7 +48,7 @@ def test_a_neuron_keeps_what_its_gradient_promises(seed, inputs):
     out = made(x)
     out.backward()
     if abs(sum(w.data * number for w, number in zip(made.w, inputs, strict=True))) < 0.1:
-        return  # too near to the kink
+        return  # too near the kink
     for number in (*x, *made.parameters()):
         before = number.data
         assert neuron.output_with(made, x, number, before + 1e-3) - out.data == pytest.approx(number.grad * 1e-3, abs=1e-12)
@@ -130,7 +130,7 @@ def test_the_bigram_learns_what_counting_gives_and_no_more():
     np.add.at(counts, tuple(np.transpose(pairs)), 1)
     p = counts / counts.sum(axis=1, keepdims=True).clip(1)
     counted = -np.mean([np.log(p[pair]) for pair in pairs])
-    assert counted < names.loss_on(model, rows).item() < counted + 0.03  # nothing that sees one letter does better
+    assert counted < names.loss_on(model, rows).item() < counted + 0.03  # no model that sees one letter is better than counting
 
 
 def test_a_sample_follows_the_probabilities():
@@ -138,7 +138,7 @@ def test_a_sample_follows_the_probabilities():
     weight = np.full((27, 27), -100.0)
     for here, there in zip(".nam", "namn", strict=True):
         weight[names.LETTERS.index(here), names.LETTERS.index(there)] = 0.0
-    weight[names.LETTERS.index("a"), 0] = np.log(3.0)  # after an a it ends three times out of four
+    weight[names.LETTERS.index("a"), 0] = np.log(3.0)  # after an "a" the name ends with probability 3/4
     model.weight.data = weight
     words = names.sample(model, 4000, np.random.default_rng(0))
     assert set(words) <= {"na", "namna", "namnamna", "namnamnamna", "namnamnamnam"}

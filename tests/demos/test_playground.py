@@ -1,4 +1,4 @@
-"""The playground's window, opened for real on a virtual screen and worked as a user works it."""
+"""The window of the playground, on a virtual screen, used as a user does."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from engine import grad
 
 @pytest.fixture(scope="module")
 def display():
-    """A screen of its own for these tests."""
+    """A virtual screen for these tests."""
     read, write = os.pipe()
     command = ["Xvfb", "-displayfd", str(write), "-screen", "0", "1280x800x24", "-nolisten", "tcp"]
     with subprocess.Popen(command, pass_fds=[write], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
@@ -58,7 +58,7 @@ def closed(window) -> bool:
 
 
 def entries(app) -> dict[str, ttk.Entry]:
-    """The variables' entries, by the names written over them."""
+    """The entries of the variables, by the names above them."""
     boxes = (box.winfo_children() for box in app.variables.winfo_children())
     return {name["text"]: entry for name, entry, _ in boxes}
 
@@ -125,7 +125,7 @@ def test_lists_are_arrays(app):
 
 def test_step_goes_back_one_operation_at_a_time(app):
     whole = gradients(app)
-    write(entries(app)["w2"], "1")  # typing makes it start anew
+    write(entries(app)["w2"], "1")  # a change drops the old result
     app.buttons["Step"].invoke()
     assert set(gradients(app).values()) == {"—"}
     assert "5 steps back" in app.status.get()
@@ -148,19 +148,19 @@ def test_step_goes_back_one_operation_at_a_time(app):
         ("", "nothing to compute"),
     ],
 )
-def test_what_is_no_expression_is_told_in_the_window(app, expression, complaint):
+def test_a_wrong_expression_is_explained_in_the_window(app, expression, complaint):
     write(expression_entry(app), expression)
     app.buttons["Compute"].invoke()
     app.buttons["Step"].invoke()
     assert complaint in app.status.get()
     assert app.root is None
     assert not any(gradients(app).values())
-    write(expression_entry(app), "x1*2")  # and it goes on
+    write(expression_entry(app), "x1*2")  # the window still works
     app.buttons["Compute"].invoke()
     assert gradients(app) == {"x1": "2.0"}
 
 
-def test_what_has_no_gradient_is_told_in_the_window(app):
+def test_a_result_without_a_gradient_is_explained_in_the_window(app):
     write(expression_entry(app), "[x1, x2]*2")
     app.buttons["Compute"].invoke()
     assert "sum(" in app.status.get()

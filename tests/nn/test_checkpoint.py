@@ -1,4 +1,4 @@
-"""Checkpoints: whole or not at all, and to the bit."""
+"""Checkpoints: the file is whole at every moment, and a run goes on from it with the same bits."""
 
 import json
 import math
@@ -134,6 +134,24 @@ def test_a_failed_save_leaves_the_old_file_and_nothing_else(tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["folder", "run.safetensors"]
 
 
+def test_two_arrays_of_one_name_are_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"the same name 'a\.b'"):
+        checkpoint.save(tmp_path / "run", **{"a": {"b": np.ones(1)}, "a.b": np.ones(1)})
+    with pytest.raises(TypeError, match=r"strings \(other than '\$tensor'\)"):
+        checkpoint.save(tmp_path / "run", d={"$tensor": "a"})
+    assert not os.listdir(tmp_path)
+
+
+def test_what_is_loaded_can_be_written_to_and_no_other_load_sees_it(tmp_path):
+    model = nn.Linear(3, 2)
+    checkpoint.save(tmp_path / "run", model=model, numbers=np.ones(3))
+    first, second = checkpoint.load(tmp_path / "run"), checkpoint.load(tmp_path / "run")
+    first["numbers"] += 1.0
+    first["model"]["weight"] += 1.0
+    assert second["numbers"].tolist() == [1.0, 1.0, 1.0]
+    np.testing.assert_array_equal(second["model"]["weight"], model.weight.data)
+
+
 def test_while_a_process_saves_and_after_it_is_killed_the_file_is_whole(tmp_path):
     program = textwrap.dedent(
         """
@@ -158,7 +176,7 @@ def test_while_a_process_saves_and_after_it_is_killed_the_file_is_whole(tmp_path
             assert (loaded["array"] == loaded["epoch"]).all()
 
 
-def test_what_is_no_checkpoint_is_refused(tmp_path):
+def test_a_file_that_is_not_a_checkpoint_is_refused(tmp_path):
     from safetensors.numpy import save_file
 
     with pytest.raises(FileNotFoundError):
@@ -168,14 +186,14 @@ def test_what_is_no_checkpoint_is_refused(tmp_path):
         with pytest.raises(ValueError, match="is not a checkpoint"):
             checkpoint.load(tmp_path / "junk")
     save_file({"x": np.ones(2)}, tmp_path / "foreign")
-    with pytest.raises(ValueError, match=r"not a checkpoint; safetensors\.numpy\.load_file"):
+    with pytest.raises(ValueError, match=r"not a checkpoint; read its tensors with safetensors\.numpy\.load_file"):
         checkpoint.load(tmp_path / "foreign")
 
 
 def test_parts_that_do_not_fit_are_named(tmp_path):
     path = tmp_path / "run"
     checkpoint.save(path, model=nn.Linear(3, 2), epoch=1)
-    with pytest.raises(ValueError, match="holds model, epoch, and nothing named optimizer"):
+    with pytest.raises(ValueError, match="contains model, epoch, and nothing named optimizer"):
         checkpoint.load(path, optimizer=optim.SGD([Value(1.0)]))
     with pytest.raises(ValueError, match=r"weight has shape \(2, 3\)"):
         checkpoint.load(path, model=nn.Linear(4, 2))

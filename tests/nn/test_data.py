@@ -39,12 +39,48 @@ def test_the_inverse_gives_the_data_back(x, maker, axis):
     np.testing.assert_array_equal(scale(Value(x)).data, scale(x))
 
 
+def test_the_channels_of_pictures_are_scaled_one_by_one():
+    x = np.random.default_rng(0).normal([[[[1.0]], [[10.0]], [[-5.0]]]], [[[[0.1]], [[3.0]], [[1.0]]]], size=(6, 3, 4, 5))
+    channels = (0, 2, 3)
+    z = normalise(x, channels)(x)
+    np.testing.assert_allclose([z.min(channels), z.max(channels)], [[0.0] * 3, [1.0] * 3], atol=1e-12)
+    z = standardise(x, channels)(x)
+    np.testing.assert_allclose([z.mean(channels), z.std(channels)], [[0.0] * 3, [1.0] * 3], atol=1e-12)
+
+
 def test_a_constant_column_is_only_shifted():
     x = np.column_stack([np.full(7, 0.1), np.arange(7.0)])
     for maker in (standardise, normalise):
         z = maker(x)(x)
         np.testing.assert_allclose(z[:, 0], 0, atol=1e-15)
         assert np.isfinite(z).all()
+
+
+def test_a_column_of_zeros_stays_zero_in_every_precision():
+    for dtype in (np.float64, np.float32):
+        for maker in (standardise, normalise):
+            z = maker(np.zeros((3, 2), dtype))(np.zeros((3, 2), dtype))
+            assert z.dtype == dtype
+            assert not z.any()
+
+
+def test_the_scale_of_a_column_is_its_own_however_small_or_far_away():
+    x = np.column_stack([[0.0, 1e-200, 2e-200], [1e6, 1e6 + 1, 1e6 + 2], [-3e200, 0.0, 1e200]])
+    np.testing.assert_allclose(normalise(x)(x), [[0, 0, 0], [0.5, 0.5, 0.75], [1, 1, 1]], atol=1e-12)
+
+
+@given(x=tables)
+def test_the_stored_numbers_are_one_for_each_column_or_one_for_all(x):
+    for maker in (standardise, normalise):
+        scale = maker(x)
+        assert scale.shift.shape == scale.scale.shape == x.shape[1:]
+        whole = maker(x, None)
+        assert whole.shift.shape == whole.scale.shape == ()
+        other = maker(x, (0, 1))
+        assert other.shift.shape == (1, 1, *x.shape[2:])
+        np.testing.assert_array_equal(nn.Scaling(**scale.state_dict())(x), scale(x))
+    with pytest.raises(AttributeError, match="shift"):
+        scale.shift = 0.0
 
 
 def test_dtypes_and_refusals():
@@ -93,8 +129,19 @@ def test_the_order_goes_on_from_its_state():
     assert order(other) == order(one)
 
 
+def test_a_batch_has_32_rows_by_default_and_may_have_one():
+    batches = Batches(np.arange(70), shuffle=False)
+    assert [len(rows) for (rows,) in batches] == [32, 32, 6]
+    assert len(batches) == 3
+    assert [rows.tolist() for (rows,) in Batches(np.arange(2), batch_size=1, shuffle=False)] == [[0], [1]]
+    assert [len(parts) for parts in Batches(*np.ones((3, 4)), batch_size=4)] == [3]
+
+
 def test_what_makes_no_batches_is_refused():
-    with pytest.raises(ValueError, match="of one length, and these have 3, 2 rows"):
+    for given_arrays in ((), (np.float64(1.0),), (np.ones(2), 1.0)):
+        with pytest.raises(ValueError, match=r"at least one row|have 2, 0 rows"):
+            Batches(*given_arrays)
+    with pytest.raises(ValueError, match="of equal length, and these have 3, 2 rows"):
         Batches(np.ones(3), np.ones(2))
     with pytest.raises(ValueError, match="at least one row"):
         Batches(np.ones((0, 2)))

@@ -72,6 +72,77 @@ def test_works_without_recording_and_prints():
     assert "—" in lines[3]
 
 
+def small():
+    """Two layers of which every number is known."""
+    model = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 1))
+    model.load_state_dict({"0.weight": [[1, 0], [0, -1]], "0.bias": [0, 0.5], "2.weight": [[2, 4]], "2.bias": [0]})
+    return model
+
+
+TABLE = """
+ layer            shape     mean    std   zeros   saturated   grad mean   grad std   grad zeros
+ ──────────────────────────────────────────────────────────────────────────────────────────────
+ 0       Linear   (2, 2)   0.938    1.3    0.0%           —           2       1.41        25.0%
+ 1       ReLU     (2, 2)    1.06   1.18   25.0%       25.0%           3          1         0.0%
+ 2       Linear   (2, 1)     4.5    2.5    0.0%           —           1          0         0.0%
+"""
+
+
+def test_the_printed_table_has_aligned_columns_and_every_number():
+    model = small()
+    with watch(model) as seen:
+        model(np.array([[1.0, 1.0], [3.0, 0.25]])).sum().backward()
+    assert str(seen) == TABLE.strip("\n")
+    assert seen.layers[0].grad_zeros == 0.25
+    assert [row.zeros for row in seen.layers] == [0.0, 0.25, 0.0]
+    with watch(model[0]) as seen:
+        model[0](np.ones((1, 2)))
+    assert "(model)   Linear" in str(seen)
+    with pytest.raises(AttributeError, match="mean"):
+        seen.layers[0].mean = 0.0
+
+
+def test_a_layer_is_saturated_below_its_threshold_and_not_at_it():
+    x = Value(np.array([[-1.0, 2.0, -3.0, 4.0]]))
+    for slope, saturated in ((0.01, 0.5), (nn.diagnostics.FLAT, 0.0)):
+        with watch(nn.LeakyReLU(slope)) as seen:
+            seen.model(x)
+        assert seen.layers[0].saturated == saturated
+    with watch(nn.ReLU()) as seen:
+        seen.model(Value([1.0, -2.0], requires_grad=False))
+    assert seen.layers[0].saturated is None  # nothing to pass a gradient to
+
+
+def test_a_network_of_scalars_is_watched_too():
+    neuron = nn.Neuron(1)
+    for weight, saturated in ((2.0, 0.0), (-2.0, 1.0)):
+        neuron.w[0].data = weight
+        with watch(neuron) as seen:
+            neuron([1.5]).backward()
+        (row,) = seen.layers
+        assert (row.shape, row.mean, row.saturated, row.grad_mean) == ((), max(0.0, 1.5 * weight), saturated, 1.0)
+
+
+def test_a_module_that_returns_what_it_was_given_has_no_row():
+    model = nn.Sequential(nn.Dropout(0.5), nn.Linear(3, 2), nn.Flatten()).eval()
+    with watch(model) as seen:
+        model(Value(X))
+    assert [row.name for row in seen.layers] == ["1", "2"]
+    plain = nn.Sequential(nn.Flatten())
+    with watch(plain) as seen:
+        plain(X)  # arrays only: nothing that was recorded
+    assert seen.layers == []
+
+
+def test_the_row_of_several_calls_has_the_shape_of_the_first():
+    model = network()
+    with watch(model) as seen:
+        model(X[:2])
+        (model(X) ** 2).sum().backward()
+    assert [row.shape[0] for row in seen.layers] == [2] * 5
+    assert all(row.grad_mean is not None for row in seen.layers)  # of the call that had a backward pass
+
+
 def test_dead_units_are_those_that_are_zero_for_every_example():
     model = nn.Sequential(nn.Linear(3, 4, generator=0), nn.ReLU(), nn.Linear(4, 2, generator=1), nn.Sigmoid())
     model[0].bias.data[1] = -100.0
@@ -94,11 +165,28 @@ def test_dead_units_of_channels_and_of_sequences():
 
     assert dead_units(Gate(), [(np.ones((2, 4, 3)), None)], axis=-1) == {"relu": [1]}
     assert dead_units(Gate(), [(np.ones((2, 4, 3)), None)]) == {"relu": []}
+    assert dead_units(Gate(), [(np.ones((2, 3)), None)]) == {"relu": [1]}
+    assert dead_units(Gate(), [(np.ones(3), None)]) == {}  # without an axis of examples there are no units
+
+
+def test_dead_units_are_counted_in_evaluation_mode_and_the_mode_comes_back():
+    model, modes = nn.Sequential(nn.Linear(3, 4, generator=0), nn.Dropout(1.0), nn.ReLU()), []
+    model.register_forward_hook(lambda module, args, output: modes.append(module.training))
+    assert dead_units(model, [(X, None)]) == {"2": []}  # in training, Dropout(1.0) makes every unit 0
+    assert modes == [False]
+    assert model.training
+    model.eval()
+    with pytest.raises(ValueError, match="Linear"):
+        dead_units(model, [(X[:, :1], None)])
+    assert not model.training
+    with pytest.raises(ValueError, match="Linear"):
+        dead_units(model.train(), [(X[:, :1], None)])
+    assert model.training
 
 
 def test_gradient_flow_shows_every_weight(tmp_path):
     model = network()
-    with pytest.raises(ValueError, match="no weight has a gradient yet"):
+    with pytest.raises(ValueError, match="no weight"):
         plot_gradient_flow(model)
     (model(X) ** 2).sum().backward()
     axes = plot_gradient_flow(model).axes[0]
@@ -107,7 +195,12 @@ def test_gradient_flow_shows_every_weight(tmp_path):
     np.testing.assert_allclose(middles, [np.sqrt((g * g).mean()) for g in weights])
     np.testing.assert_allclose(largest, [abs(g).max() for g in weights])
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["0.weight", "2.weight", "4.weight"]
+    assert axes.get_yscale() == "log"
+    assert axes.get_ylabel() == "|gradient|"
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["root mean square", "largest"]
     axes.figure.savefig(tmp_path / "flow.png")
+    model[2].zero_grad()
+    assert [tick.get_text() for tick in plot_gradient_flow(model).axes[0].get_xticklabels()] == ["0.weight", "4.weight"]
 
 
 def test_vanishing_gradients_are_a_slope():

@@ -132,7 +132,7 @@ def test_outputs_gradients_and_state_are_pytorchs_live(seed):
 
 
 def as_function(name):
-    """The layer as a function of its inputs and parameters, and where to check it."""
+    """The layer as a function of its inputs and parameters, and the arguments to check it at."""
     layer = LAYERS[name]()
     layer.load_state_dict(entry(STORED, name, "state"))
     parameters, inputs, cotangents = dict(layer.named_parameters()), ordered(STORED, name, "input"), ordered(STORED, name, "cotangent")
@@ -318,3 +318,8 @@ def test_errors_name_layer_and_shapes(build, input, message):
 def test_a_wrong_first_state_is_refused():
     with pytest.raises(ValueError, match=r"LSTM\(3, 4\).*h and c of shape \(1, 2, 4\)"):
         nn.LSTM(3, 4)(np.ones((5, 2, 3)), (np.ones((2, 4)), np.ones((2, 4))))
+
+
+def test_anomaly_detection_finds_nothing_in_a_causal_block():
+    with engine.detect_anomaly():
+        nn.TransformerBlock(4, 2, is_causal=True)(np.ones((3, 4))).sum().backward()

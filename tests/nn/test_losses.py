@@ -137,6 +137,19 @@ def test_penalties_take_the_scalars_of_micrograd():
     np.testing.assert_allclose(nn.l1_penalty(model.parameters()).data, sum(abs(p.data) for p in model.parameters()))
 
 
+def test_penalties_take_plain_numbers_too():
+    x = np.array([1.0, -2.0])
+    assert (nn.l1_penalty(x), nn.l2_penalty(x)) == (3.0, 5.0)
+    assert (nn.l1_penalty([x, -3.0]), nn.l2_penalty((x, -3.0))) == (6.0, 14.0)
+    assert nn.l1_penalty([]) == 0.0
+    assert nn.l2_penalty(Value(-3.0)).data == 9.0
+
+
+def test_an_empty_batch_has_no_loss():
+    assert nn.cross_entropy(np.ones((0, 3)), np.array([], int), reduction="sum") == 0.0
+    assert nn.nll_loss(np.ones((0, 3)), np.array([], int), reduction="none").shape == (0,)
+
+
 # ── refused ───────────────────────────────────────────────────────────────────
 
 
@@ -152,6 +165,12 @@ def test_penalties_take_the_scalars_of_micrograd():
         (lambda: nn.cross_entropy(np.ones((3, 2)), np.array([0, 1, 2])), r"cross_entropy.*0 … 1.*0 … 2"),
         (lambda: nn.nll_loss(np.ones((3, 2)), np.array([0, 1, -1])), r"nll_loss.*0 … 1.*-1 … 1"),
         (lambda: nn.cross_entropy(np.ones((3, 2)), np.array([0, 1, 1]), label_smoothing=1.5), r"label_smoothing.*1\.5"),
+        (lambda: nn.cross_entropy(np.ones((3, 2)), np.array([0, 1, 1]), label_smoothing=-0.1), r"label_smoothing.*-0\.1"),
+        (lambda: nn.nll_loss(np.float64(1.0), np.array(0)), r"nll_loss.*shape \(\)"),
+        (lambda: nn.huber_loss(np.ones(3), np.ones((3, 1))), r"huber_loss.*\(3,\).*\(3, 1\)"),
+        (lambda: nn.l1_loss(np.ones(3), np.ones((3, 1))), r"l1_loss.*\(3,\).*\(3, 1\)"),
+        (lambda: nn.binary_cross_entropy(np.ones(3), np.ones((3, 1))), r"binary_cross_entropy.*\(3,\).*\(3, 1\)"),
+        (lambda: nn.binary_cross_entropy_with_logits(np.ones(3), np.ones((3, 1))), r"with_logits.*\(3,\).*\(3, 1\)"),
     ],
 )
 def test_errors_name_loss_and_shapes(call, message):

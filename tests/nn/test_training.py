@@ -1,4 +1,4 @@
-"""The training loop: what is learned, when it stops, and that it goes on to the bit."""
+"""The training loop: what it learns, when it stops, and that a resumed run gives the same bits."""
 
 import os
 import random
@@ -21,7 +21,7 @@ Y = (X[:, 0] * X[:, 1] > 0).astype(int)
 
 
 class Net(nn.Module):
-    """With everything that a pause could upset: dropout of its own generator and of the common one."""
+    """A network that draws random numbers from its own generator, from that of nn and from Python's."""
 
     def __init__(self):
         self.first = nn.Linear(2, 16, generator=0)
@@ -66,7 +66,7 @@ def test_learns_and_tells_what_happened():
 
 @pytest.mark.parametrize("pause", [1, 2, 3])
 def test_a_resumed_run_equals_an_unbroken_one_to_the_bit(tmp_path, pause):
-    def arguments():  # a sum in another order has other last bits
+    def arguments():  # each run with its own: the order changes the last bits of the loss
         return {"validation": Batches(X, Y, batch_size=7, seed=5), "progress": False}
 
     model, optimizer, schedule, train = start()
@@ -76,7 +76,7 @@ def test_a_resumed_run_equals_an_unbroken_one_to_the_bit(tmp_path, pause):
     path = tmp_path / "run.safetensors"
     model, optimizer, schedule, train = start()
     fit(model, nn.cross_entropy, optimizer, train, epochs=pause, schedule=schedule, checkpoint=path, **arguments())
-    model, optimizer, schedule, train = start(lr=0.7)  # a new process would make them anew
+    model, optimizer, schedule, train = start(lr=0.7)  # new objects, as in a new process
     nn.manual_seed(99)
     random.seed(98)
     resumed = fit(model, nn.cross_entropy, optimizer, train, epochs=4, schedule=schedule, checkpoint=path, **arguments())
@@ -146,6 +146,7 @@ def test_the_progress_bar_names_epochs_and_losses(capsys):
     shown = capsys.readouterr().out
     assert "3/3" in shown
     assert "validation" in shown
+    assert "epoch" in shown
     fit(model, nn.cross_entropy, optimizer, train, epochs=1, progress=False)
     assert capsys.readouterr().out == ""
 
@@ -155,11 +156,143 @@ def test_evaluation_learns_nothing_and_gives_the_mode_back():
     before = state(model)
     whole = evaluate(model, nn.cross_entropy, [(X, Y)], accuracy)
     parts = evaluate(model, nn.cross_entropy, Batches(X, Y, batch_size=7, shuffle=False), accuracy)
-    assert parts == pytest.approx(whole)  # uneven batches count by their examples
+    assert parts == pytest.approx(whole)  # uneven batches are weighted by their sizes
     assert state(model) == before
     assert model.training
     fit(model.eval(), nn.cross_entropy, optimizer, [(X, Y)], epochs=1, progress=False)
     assert not model.training
+
+
+def uneven():
+    """Batches of 40, 15 and 5 examples, so that a mean of means is not the mean."""
+    return [(X[:40], Y[:40]), (X[40:55], Y[40:55]), (X[55:], Y[55:])]
+
+
+def test_an_epochs_loss_is_the_mean_over_its_examples():
+    model = nn.Sequential(nn.Linear(2, 2, generator=0))
+    history = fit(model, nn.cross_entropy, optim.SGD(model.parameters(), lr=0.0), uneven(), epochs=2, metric=accuracy, progress=False)
+    whole = nn.cross_entropy(model(X), Y).item()
+    assert history.train == pytest.approx([whole, whole], rel=1e-12)
+    assert history.validation == []
+    assert history.metric == pytest.approx([accuracy(model(X), Y)] * 2)  # on the training data, as there are no others
+    assert evaluate(model, nn.cross_entropy, uneven()) == {"loss": pytest.approx(whole, rel=1e-12)}
+
+
+def test_training_frees_the_graph_of_a_batch_and_evaluation_records_none():
+    model, optimizer, _, _ = start()
+    predictions = []
+
+    def loss(prediction, target):
+        predictions.append(prediction)
+        return nn.cross_entropy(prediction, target)
+
+    fit(model, loss, optimizer, [(X, Y)], epochs=1, progress=False)
+    assert predictions[0].requires_grad
+    assert predictions[0].operands == ()
+    assert not predictions[0].has_grad
+    evaluate(model, loss, [(X, Y)])
+    assert not predictions[1].requires_grad
+    assert predictions[1].is_leaf
+
+
+def test_evaluation_needs_a_batch_and_gives_the_mode_back_after_an_error():
+    model, _, _, _ = start()
+    with pytest.raises(ValueError, match="there was no batch"):
+        evaluate(model, nn.cross_entropy, [])
+    with pytest.raises(ValueError, match="Linear"):
+        evaluate(model, nn.cross_entropy, [(X[:, :1], Y)])
+    assert model.training
+    assert evaluate(model.eval(), nn.cross_entropy, [(X, Y)]).keys() == {"loss"}
+    assert not model.training
+
+
+def test_dropout_drops_in_training_and_not_in_evaluation():
+    model = nn.Sequential(nn.Linear(2, 2, generator=0), nn.Dropout(0.5, generator=0))
+    modes = []
+    model.register_forward_hook(lambda module, args, output: modes.append(module.training))
+    fit(model, nn.cross_entropy, optim.SGD(model.parameters()), [(X, Y)], epochs=2, validation=[(X, Y)], progress=False)
+    assert modes == [True, False, True, False]
+
+
+def test_a_run_on_a_list_of_batches_resumes_with_its_dropout(tmp_path):
+    def run(epochs, *, path=None, seed=3):
+        nn.manual_seed(seed)
+        model = nn.Sequential(nn.Linear(2, 8, generator=0), nn.Dropout(0.5, generator=seed), nn.Linear(8, 2, generator=1))
+        options = {"epochs": epochs, "checkpoint": path, "progress": False}
+        history = fit(model, nn.cross_entropy, optim.SGD(model.parameters(), lr=0.1), uneven(), validation=[(X, Y)], **options)
+        return state(model), history.train
+
+    unbroken = run(4)
+    run(2, path=tmp_path / "run")
+    assert run(4, path=tmp_path / "run", seed=5) == unbroken
+    assert run(4, path=tmp_path / "run", seed=6) == unbroken  # complete already: nothing is trained
+
+
+def test_ctrl_c_in_the_first_epoch_keeps_what_is_there(capsys):
+    model, optimizer, _, train = start()
+    before = state(model)
+
+    def interrupted(prediction, target):
+        raise KeyboardInterrupt
+
+    history = fit(model, interrupted, optimizer, train, epochs=3)
+    assert (len(history), history.stopped) == (0, "interrupted")
+    assert state(model) == before
+    shown = capsys.readouterr().out
+    assert "stopped by Ctrl-C" in shown
+    assert "keeping" not in shown
+
+
+def test_ctrl_c_later_says_which_weights_stay(capsys):
+    model, optimizer, _, train = start()
+    calls = []
+
+    def loss(prediction, target):
+        calls.append(len(target))
+        if sum(calls) > 2 * len(X):
+            raise KeyboardInterrupt
+        return nn.cross_entropy(prediction, target)
+
+    history = fit(model.eval(), loss, optimizer, train, epochs=30)
+    assert len(history) == 2
+    assert not model.training
+    assert f"keeping the weights of epoch {history.best}" in capsys.readouterr().out
+
+
+def test_patience_of_one_stops_at_the_first_epoch_that_is_no_better():
+    model = nn.Sequential(nn.Linear(2, 2, generator=0))
+    losses = iter([3.0, 2.0, 2.0, 1.0])
+    history = fit(
+        model,
+        lambda prediction, target: (prediction * 0.0).sum() + next(losses),
+        optim.SGD(model.parameters()),
+        [(X, Y)],
+        epochs=4,
+        patience=1,
+        progress=False,
+    )
+    assert history.train == [3.0, 2.0, 2.0]
+    assert (history.best, history.stopped) == (2, "early")
+
+
+def test_a_history_tells_its_epochs_its_best_and_why_it_stopped():
+    history = nn.History()
+    assert (len(history), history.best, history.is_stale(1), history.is_stale(None)) == (0, 0, False, False)
+    assert repr(history) == "History(epochs=0, best epoch: 0)"
+    history = nn.History(train=[3.0, 1.0, 2.0], validation=[2.0, 3.0, 2.0], metric=[0.5, 0.75, 0.875], metric_name="accuracy")
+    assert history.best == 1
+    assert nn.History(train=[3.0, 1.0, 2.0]).best == 2
+    assert [history.is_stale(patience) for patience in (1, 2, 3)] == [True, True, False]
+    assert repr(history) == "History(epochs=3, loss 2 · validation 2 · accuracy 0.875, best epoch: 1)"
+    history.stopped = "early"
+    assert repr(history) == "History(epochs=3, loss 2 · validation 2 · accuracy 0.875, best epoch: 1, stopped: early)"
+    other = nn.History()
+    saved = history.state_dict()
+    other.load_state_dict(saved)
+    other.train.append(9.0)
+    assert saved["train"] == history.train == [3.0, 1.0, 2.0]
+    history.train.append(8.0)
+    assert saved["train"] == [3.0, 1.0, 2.0]
 
 
 def test_clips_the_gradient():
@@ -194,7 +327,7 @@ def test_a_loss_that_runs_away_is_said_at_once():
 
 def test_an_iterator_that_runs_dry_is_refused():
     model, optimizer, _, _ = start()
-    with pytest.raises(ValueError, match="runs dry after one epoch"):
+    with pytest.raises(ValueError, match="an iterator is empty after one epoch"):
         fit(model, nn.cross_entropy, optimizer, iter([(X, Y)]), epochs=2, progress=False)
 
 
@@ -216,7 +349,19 @@ def test_the_history_plots_what_it_holds(tmp_path):
     assert metric.get_ylabel() == "accuracy"
     figure.savefig(tmp_path / "history.png")
     assert (tmp_path / "history.png").stat().st_size > 5000
-    assert len(nn.History(train=[1.0, 0.5]).plot().axes) == 1
+    assert losses.get_ylabel() == "loss"
+    assert metric.get_xlabel() == "epoch"
+    assert {text.get_text() for text in losses.get_legend().get_texts()} == set(lines)
+    alone = nn.History(train=[1.0, 0.5, 0.75]).plot()
+    assert [(line.get_label(), list(line.get_xdata())) for line in alone.axes[0].get_lines()] == [
+        ("training", [1, 2, 3]),
+        ("best: epoch 2", [2, 2]),
+    ]
+    assert len(alone.axes) == 1
+    assert alone.get_figheight() < figure.get_figheight()
+    assert all(tick == int(tick) for tick in alone.axes[0].get_xticks())
+    (empty,) = nn.History().plot().axes[0].get_lines()
+    assert len(empty.get_xdata()) == 0
 
 
 def test_without_matplotlib_the_error_names_the_extra():
