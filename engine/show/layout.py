@@ -49,7 +49,7 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]
         if sharper:
             self.graph_attr["dpi"] = "144"
         try:
-            if shutil.which(engine):
+            if shutil.which("dot"):  # graphviz runs it for every engine
                 return super().pipe(format, engine=engine, encoding=encoding, **options)
             made = _lay_out(self.source, engine, format, **options)
             return made if encoding is None else made.decode(encoding)

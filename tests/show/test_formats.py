@@ -1,20 +1,18 @@
-"""The graph as JSON, Mermaid and text, and numbers in words."""
+"""The graph as JSON, Mermaid and text."""
 
 from __future__ import annotations
 
 import json
-import math
 import re
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
-from hypothesis.extra.numpy import array_shapes, arrays
 
 from engine import Parameter, Value, to_json, to_mermaid, to_text
-from engine.show.formats import number, summary
 from engine.show.graph import Graph
+from engine.show.notation import number
 
 
 def example() -> Value:
@@ -23,42 +21,6 @@ def example() -> Value:
     y = (x * w).sum(axis=0) + w * 2
     y.label = "y"
     return y
-
-
-# ── numbers in words ──────────────────────────────────────────────────────────
-
-
-@given(st.floats(-1e308, 1e308) | st.sampled_from([math.nan, math.inf, -math.inf]))
-def test_a_number_reads_back_to_four_digits_as_a_float(x: float) -> None:
-    text = number(x)
-    assert math.isclose(float(text), x, rel_tol=5.1e-4) or (math.isnan(x) and math.isnan(float(text)))
-    assert re.search(r"[.e]|nan|inf", text)
-    assert text != "-0.0"
-
-
-@given(arrays(st.sampled_from([np.float64, np.float32, np.float16]), array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=5)))
-def test_a_summary_is_short_and_true(data: Any) -> None:
-    text = summary(data)
-    assert len(text) < 100
-    assert "\n" not in text
-    if data.size > 6:
-        assert ("nan" in text) == bool(np.isnan(data).any())
-        assert ("inf" in text) == bool(np.isinf(data).any())
-        finite = data[np.isfinite(data)]
-        if finite.size and finite.min() != finite.max():
-            low, high = text.split(", mean")[0].split(" … ")
-            assert (low, high) == (number(finite.min()), number(finite.max()))
-    elif data.size and data.ndim:
-        assert text.count("[") == sum(int(np.prod(data.shape[:i])) for i in range(data.ndim))
-
-
-def test_a_summary_counts_what_is_not_finite() -> None:
-    data = np.array([np.nan, np.inf, -np.inf, 1.0, 2.0, 3.0, 2.0, np.nan])
-    assert summary(data) == "1.0 … 3.0, mean 2.0, 2 nan, 2 inf"
-    assert summary(np.full(9, 2.5)) == "all 2.5"
-    assert summary(np.zeros((3, 0))) == "empty"
-    assert summary(np.array([1e308] * 7 + [1.1e308])) == "1e+308 … 1.1e+308, mean 1.012e+308"
-    assert summary(None) == "—"
 
 
 # ── JSON ──────────────────────────────────────────────────────────────────────
