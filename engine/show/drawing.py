@@ -61,21 +61,22 @@ def draw(
         rankdir: the direction of reading: "LR", "TB", "RL" or "BT".
         depth: show only the values at most this many operations away from an output; "⋯" marks where the
             graph goes on.
-        collapse: fold into one box each of these: the label of a value, with everything that is computed
-            for it alone; or the name of a group; True folds every outermost group.
+        collapse: what to fold, each into one box: the label of a value, which is folded with everything that
+            is computed for it alone; or the name of a group; True folds every outermost group.
         groups: name -> Values to be framed together; "a.b" lies within "a".
-        max_nodes: refuse to draw more values than that.
+        max_nodes: the largest number of values that is drawn.
         legend: explain the colours below the picture.
 
     Raises:
-        ValueError: more than `max_nodes` values, or an unknown name in `collapse`.
+        TypeError: `outputs` holds something that is not a Value.
+        ValueError: more than `max_nodes` values, an unknown name in `collapse`, or an unknown `rankdir`.
     """
     if rankdir not in ("LR", "TB", "RL", "BT"):
         raise ValueError(f"rankdir is 'LR', 'TB', 'RL' or 'BT', not {rankdir!r}")
-    folding = collapse is True or bool(collapse)
-    graph = Graph(outputs, names, depth=depth, limit=None if folding or depth is not None else max_nodes + 1)
+    in_part = bool(collapse) or depth is not None
+    graph = Graph(outputs, names, depth=depth, limit=None if in_part else max_nodes)
     scene = Scene(graph, collapse, groups or {})
-    count = len(scene.visible) if folding or depth is not None else graph.total
+    count = len(scene.visible) if in_part else graph.total
     if count > max_nodes:
         raise ValueError(
             f"the picture would have {count} values, more than max_nodes={max_nodes}: it would be slow to lay out and hard to read. "

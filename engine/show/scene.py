@@ -162,7 +162,8 @@ def rows(scene: Scene, sideways: bool) -> dict[int, int]:
     """The row of each visible value; 0 for all, unless the graph is much longer than it is wide.
 
     The column of a result is one more than the largest column of the operands.  The column of a leaf is one
-    less than that of its first user.  There are as many rows as make the picture somewhat wider than high.
+    less than that of its first user.  There are as many rows as make the picture two to three times as wide as
+    high if it is read sideways, and half as wide as high if it is read downwards.
     """
     column: dict[int, int] = {}
     for step in scene.steps:

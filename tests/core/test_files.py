@@ -91,3 +91,24 @@ def test_no_file_stays_open(tmp_path: Path) -> None:
     for data in ("a", "b", "c"):
         write_atomically(tmp_path / "file", data)
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.skipif(os.name != "posix", reason="folders are synced on POSIX only")
+def test_a_file_takes_its_name_when_its_data_is_on_the_disk_and_then_the_name_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the operating system is asked for, in order: after a power failure there is the old file or the new one."""
+    asked: list[tuple[str, int]] = []
+    fsync, replace = os.fsync, os.replace
+
+    def watched_fsync(handle: int) -> None:
+        found = os.fstat(handle)
+        asked.append(("folder", 0) if stat.S_ISDIR(found.st_mode) else ("file", found.st_size))
+        fsync(handle)
+
+    def watched_replace(source: str, target: Path) -> None:
+        asked.append(("replace", 0))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", watched_fsync)
+    monkeypatch.setattr(os, "replace", watched_replace)
+    write_atomically(tmp_path / "file", b"12345")
+    assert asked == [("file", 5), ("replace", 0), ("folder", 0)]
