@@ -5,9 +5,9 @@
     draw({"mean": m, "spread": s}, depth=3)   # several outputs, the last three operations
     save(loss, "loss.svg")
 
-A picture is made in four steps, each in a file: `graph` reads the recorded graph; `scene` decides which
-values and steps are shown; this file turns them into nodes and edges of Graphviz, which `labels` dresses; and
-`layout` runs Graphviz.
+A picture is made in four steps, each in a file of its own.  `graph` reads the recorded graph.  `scene` decides
+which values and steps are shown.  This file makes Graphviz's nodes and edges from them, and `labels` gives
+these their text and colours.  `layout` runs Graphviz.
 """
 
 from __future__ import annotations
@@ -86,12 +86,12 @@ def draw(
 
 
 def draw_dot(root: Any, format: str = "svg", rankdir: str = "LR") -> Picture:
-    """`draw` under the name and with the arguments of micrograd's."""
+    """`draw` under micrograd's name and with its arguments."""
     return draw(root, format=format, rankdir=rankdir)
 
 
 def make_dot(var: Any, params: Mapping[str, Value] | None = None) -> Picture:
-    """`draw` under the name and with the arguments of torchviz's; params: name -> Value."""
+    """`draw` under torchviz's name and with its arguments; params: name -> Value."""
     return draw(var, names=params)
 
 
