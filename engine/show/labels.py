@@ -96,7 +96,7 @@ def _shade(size: float, largest: float) -> str:
 
 
 def _role(node: GraphNode) -> str:
-    """The role that the colour shows; a value at the edge of the depth was computed, as the others."""
+    """The role that the colour shows; a value whose operands lie beyond the depth was computed, too."""
     return "interior" if node.is_cut and node.role == "input" else node.role
 
 
@@ -152,7 +152,7 @@ def derivative_label(local: float) -> str:
 def frame_style(name: str) -> dict[str, str]:
     """The frame around a group."""
     return {
-        "label": f"<{_font(name, '#8a8f98', 11, bold=True)}>",
+        "label": f"<{_font(name, LINE, bold=True)}>",
         "style": "rounded",
         "color": LINE,
         "labeljust": "l",
@@ -211,14 +211,14 @@ def _font(text: str, color: str = INK, size: int = 11, bold: bool = False) -> st
 def _escaped(text: str) -> str:
     """Text for an HTML-like label, to be shown as written.
 
-    Graphviz would read \\\\N as the node's name and two backslashes as one, so an empty font stands in between.
+    Graphviz would read \\N as the node's name, and two backslashes as one; an empty change of font between them prevents it.
     """
     escaped = re.sub(r"\\([NGETHL\\])", r"\\<FONT>\1</FONT>", html.escape(_printable(text)))
     return re.sub(r"^ | $|(?<= ) ", "&#160;", escaped, flags=re.MULTILINE).replace("\n", "<BR/>")
 
 
 def _tooltip(text: str) -> str:
-    """Text of a tooltip: Graphviz reads a backslash there as its own escape, twice over, so a look-alike stands in."""
+    """Text for a tooltip.  Graphviz reads a backslash there as an escape of its own, twice, so ⧵ stands in for it."""
     return html.escape(_printable(text.replace("\n", " "))).replace("\\", "⧵")
 
 

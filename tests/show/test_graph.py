@@ -171,6 +171,11 @@ def test_a_depth_reads_what_is_near_an_output(values: list[Value], depth: int) -
             assert node.role == ("output" if value is root else "input" if node.is_cut else "interior")
 
 
+def test_operands_beyond_the_limit_stand_in_their_age() -> None:
+    for first, second in ((Value(2.0, label="first"), Value(1.0, label="second")), (Value(1.0, label="first"), Value(2.0, label="second"))):
+        assert [node.name for node in Graph(second * first, limit=1).nodes][:2] == ["first", "second"]
+
+
 def test_limit_and_depth_together() -> None:
     graph = Graph(chain(10), limit=3, depth=2)
     assert [node.is_cut for node in graph.nodes] == [True, False, False]
