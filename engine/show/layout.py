@@ -112,6 +112,8 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]
 
 # ── Graphviz as a library ─────────────────────────────────────────────────────
 
+FONT_SETTINGS = Path("/etc/fonts/fonts.conf")  # names the folders in which Graphviz looks for fonts
+
 _CHILD = """
 import sys, pygraphviz
 graph = pygraphviz.AGraph(string=sys.stdin.buffer.read().decode())
@@ -136,7 +138,7 @@ def _lay_out(
     kind = ":".join(filter(None, (format, renderer, formatter)))
     command = [sys.executable, "-P", "-c", _CHILD, kind, engine]
     fonts = _borrowed_fonts(warn=not format.startswith("svg"))
-    done = subprocess.run(command, input=source.encode(errors="replace"), capture_output=True, env=os.environ | fonts, check=False)
+    done = subprocess.run(command, input=source.encode(errors="replace"), capture_output=True, env=os.environ | fonts)
     if done.returncode:
         messages = [line for line in done.stderr.decode(errors="replace").splitlines() if not line.startswith("Fontconfig")]
         last = messages[-1] if messages else f"exit status {done.returncode}"
@@ -151,11 +153,11 @@ def _borrowed_fonts(warn: bool) -> dict[str, str]:
 
     Without a font an SVG is still good, since its viewer has one, but a PNG or PDF has boxes for letters.
     """
-    settings = Path("/etc/fonts/fonts.conf")
     if not sys.platform.startswith("linux") or "FONTCONFIG_FILE" in os.environ:
         return {}
-    folders = re.findall(r"<dir>(.*?)</dir>", settings.read_text()) if settings.exists() else []
-    if any(files for folder in folders for _, _, files in os.walk(os.path.expanduser(folder))):
+    folders = re.findall(r"<dir>(.*?)</dir>", FONT_SETTINGS.read_text()) if FONT_SETTINGS.exists() else []
+    files = (name for folder in folders for _, _, names in os.walk(os.path.expanduser(folder)) for name in names)
+    if not all(name.startswith(".") for name in files):  # fontconfig itself leaves a file .uuid in an empty folder
         return {}
     if (found := find_spec("matplotlib")) is None or found.origin is None:
         if warn:
