@@ -91,7 +91,7 @@ def _shade(size: float, largest: float) -> str:
     """White for a gradient of 0, orange for the largest; by the square root in between, so that small ones still show."""
     if not math.isfinite(size):
         return STRANGE
-    part = math.sqrt(size / largest) if size and largest else 0.0
+    part = math.sqrt(size / largest) if size else 0.0
     return "#" + "".join(f"{round(255 + (color - 255) * part):02x}" for color in LARGEST_GRADIENT)
 
 

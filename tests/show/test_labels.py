@@ -156,6 +156,14 @@ def test_the_legend_tells_only_what_is_there() -> None:
     assert "number on an arrow" not in read(draw(v * 2)).legend, "there is none between arrays"
 
 
+def test_the_legend_stands_below_on_the_left() -> None:
+    root = ET.fromstring(draw(chain(8)).pipe("svg"))
+    drawn = [text for group in root.iter(f"{SVG}g") if group.get("class", "").startswith("node") for text in group.iter(f"{SVG}text")]
+    legend = [text for group in root.iter(f"{SVG}g") if group.get("class") == "graph" for text in group.findall(f"{SVG}text")]
+    assert min(float(text.attrib["y"]) for text in legend) > max(float(text.attrib["y"]) for text in drawn)
+    assert max(float(text.attrib["x"]) for text in legend) < max(float(text.attrib["x"]) for text in drawn) / 2
+
+
 def test_what_was_computed_beyond_the_depth_is_shown_as_computed() -> None:
     w = Parameter(2.0, label="w")
     shown = read(draw((w * 3).tanh() * w, depth=1))

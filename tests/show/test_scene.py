@@ -196,7 +196,7 @@ def test_a_folded_value_hides_what_is_computed_for_it_alone(values: list[Value],
         return
     chosen = data.draw(st.sampled_from(computed))
     chosen.label = "h"
-    graph = Graph(values[-1:])
+    graph = Graph(data.draw(st.sampled_from([values[-1:], values, values[-2:]])))
     found = [node.index for node in graph.nodes if node.name == "h"]
     if not found:
         with pytest.raises(ValueError, match="collapse='h' names neither"):
@@ -205,15 +205,18 @@ def test_a_folded_value_hides_what_is_computed_for_it_alone(values: list[Value],
     (h,) = found
 
     def escapes(i: int) -> bool:
-        """Whether the output can be reached without h."""
+        """Whether an output can be reached without h."""
         return i != h and (not users(graph, i) or any(map(escapes, users(graph, i))))
 
     expected = [node.index for node in graph.nodes if (node.edges or node.is_number) and not escapes(node.index)]
     for collapse in ("h", ["h"]):
         scene = Scene(graph, collapse, {})
-        assert scene.visible == [node.index for node in graph.nodes if node.index not in expected or node.index == h]
+        kept = {h, *graph.outputs}
+        assert scene.visible == [node.index for node in graph.nodes if node.index not in expected or node.index in kept]
+        others = [node.index for node in graph.nodes if node.edges and node.index not in expected]
+        assert [step.results for step in scene.steps if step.kind == "operation"] == [[i] for i in others]
         (fold,) = [step for step in scene.steps if step.kind == "fold"]
-        assert (fold.title, fold.results) == ("h", [h])
+        assert (fold.title, fold.results) == ("h", [i for i in expected if i in kept and graph.nodes[i].edges])
         assert all(i in scene.visible for step in scene.steps for i, _ in step.arrows)
     assert Scene(graph, [], {}).visible == Scene(graph, False, {}).visible == [node.index for node in graph.nodes]
 
