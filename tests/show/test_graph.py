@@ -32,6 +32,8 @@ def test_it_holds_every_value_once_and_every_use_in_order(values: list[Value]) -
         assert all(source.index < node.index for source in sources)
         assert [source.data if source.value is None else source.value for source in sources] == list(value.operands)
         assert node.op == value._op
+        assert node.primitive == ("" if value.is_leaf else value._primitive.name)
+        assert node.params == (value._params or {})
         assert node.is_cut is False
         assert node.requires_grad is value.requires_grad
     assert [graph.nodes[i].value for i in graph.outputs] == list(dict.fromkeys(values))
@@ -79,6 +81,19 @@ def test_a_local_derivative_is_known_between_scalars_that_take_part() -> None:
         assert all(type(edge.local) in (float, type(None)) for edge in edges)
 
 
+def test_the_parameters_of_an_operation() -> None:
+    assert Graph(Value(np.ones((2, 3))).sum(axis=1)).nodes[-1].params["axis"] == 1
+    assert Graph(Value(1.0).tanh()).nodes[-1].params == {}
+
+
+@pytest.mark.filterwarnings("error")
+def test_infinite_derivatives_are_read_without_a_warning() -> None:
+    with np.errstate(all="ignore"):
+        y = Value(0.0, label="x").log() + (Value([0.0], label="v").log() * 0.0).sum()
+        y.backward()
+    assert np.inf in [edge.local for node in Graph(y).nodes for edge in node.edges]
+
+
 def test_changed_data_has_no_derivatives() -> None:
     x = Value(3.0, label="x")
     y = x * x
@@ -117,7 +132,7 @@ def test_roles() -> None:
 def test_a_label_wins_over_a_name_and_the_first_name_over_later_ones() -> None:
     a, b, c = Value(1.0, label="mine"), Value(2.0), Value(3.0)
     out = a * b + c
-    graph = Graph(out, {"a": a, "b": b, "again": b, "list": [c, {"key": out}], "number": 3})
+    graph = Graph(out, {"a": a, "b": b, "again": b, "list": [c, {"key": out}], "number": 3, "array": np.ones(3)})
     assert [node.name for node in graph.nodes] == ["mine", "b", "list[0]", "v3", "list[1]['key']"]
     assert [node.labelled for node in graph.nodes] == [True, True, True, False, True]
     graph = Graph({"first": out, "parts": [b, c]}, {"b": b})

@@ -68,6 +68,11 @@ def test_a_figure_reads_back_to_six_digits(x: float) -> None:
     assert figure(np.float32(x) if abs(x) < 1e30 else x) == figure(float(np.float32(x)) if abs(x) < 1e30 else x)
 
 
+def test_the_number_of_digits() -> None:
+    assert (figure(1 / 3), number(1 / 3)) == ("0.333333", "0.3333")
+    assert (figure(12345678.0), number(12345678.0)) == ("1.23457e+07", "1.235e+07")
+
+
 def test_zero_has_no_sign() -> None:
     assert number(-0.0) == "0.0"
     assert figure(-0.0) == "0"
@@ -96,6 +101,7 @@ def test_what_is_not_known_is_a_dash() -> None:
 
 def test_the_sizes_at_which_a_summary_takes_over() -> None:
     assert summary(np.arange(6.0)) == figure(np.arange(6.0)) == "[0.0, 1.0, 2.0, 3.0, 4.0, 5.0]"
+    assert numbers(np.arange(6.0)) == figure(np.arange(6.0))
     assert summary(np.arange(7.0)) == "0.0 … 6.0, mean 3.0"
     assert figure(np.arange(7.0)) == "(7,) 0.0 … 6.0, mean 3.0"
     assert numbers(np.arange(32.0)).count(",") == 31
