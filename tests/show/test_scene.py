@@ -221,6 +221,16 @@ def test_a_folded_value_hides_what_is_computed_for_it_alone(values: list[Value],
     assert Scene(graph, [], {}).visible == Scene(graph, False, {}).visible == [node.index for node in graph.nodes]
 
 
+def test_a_value_that_is_folded_in_a_group_stays_in_its_frame() -> None:
+    x = Value(2.0, label="x")
+    h = (x * 3.0).tanh()
+    h.label = "net.h"
+    scene = Scene(Graph(h * x), "net.h", {"net": [h]})
+    (fold,) = [step for step in scene.steps if step.kind == "fold"]
+    assert (fold.title, fold.group) == ("net.h", "net"), "a label is shown as it is, also with a dot in it"
+    assert scene.group_of[fold.results[0]] == "net"
+
+
 def test_a_fold_counts_what_it_hides() -> None:
     w = Parameter(np.ones((40, 50)), label="w")
     one = Parameter(1.0, label="one")
@@ -258,6 +268,16 @@ def test_up_to_ten_operations_stay_in_one_row() -> None:
         assert set(rows(Scene(Graph(chain(10)), (), {}), sideways).values()) == {0}
         assert set(rows(Scene(Graph(chain(11)), (), {}), sideways).values()) > {0}
         assert set(rows(Scene(Graph(chain(40)), (), {"m": []}), sideways).values()) == {0}, "frames are never broken"
+
+
+@pytest.mark.parametrize(("sideways", "width", "columns"), [(True, 26, 45), (False, 10, 39)])
+def test_a_graph_is_broken_where_it_is_three_times_as_long_as_wide(sideways: bool, width: int, columns: int) -> None:
+    """A column takes 130 points sideways and 100 downwards; a value of it takes 75 and 130."""
+    for operations, broken in ((columns, True), (columns - 1, False)):
+        values = [Value(0.5) for _ in range(width)]
+        for _ in range(operations):
+            values = [value.sin() for value in values]
+        assert (max(rows(Scene(Graph(values), (), {}), sideways).values()) > 0) == broken
 
 
 @pytest.mark.parametrize("sideways", [True, False])
