@@ -1,8 +1,9 @@
 """`explain`: the chain rule told step by step, in words and with the numbers.
 
-The steps stand in the order in which backprop visits the nodes: from the output back, each node when all
-that use it have passed their contributions on.  The formula of a local derivative is not a second table:
-it is the primitive's own rule, run once on the Values' names with g = 1, and written down.
+The steps stand in the order in which backprop visits the nodes: from the output back, so that a node comes
+after all nodes that use it.  The formula of a local derivative does not come from a second table: the
+primitive's own vjp is run once on Values that carry the operands' names, with g = 1, and what it records
+is written down.
 """
 
 from __future__ import annotations
@@ -17,23 +18,16 @@ from ..backprop import contributions
 from ..handmade import Handmade
 from ..primitives import TABLE
 from ..value import Value
-from .formats import shape_of, summary
 from .graph import Graph, GraphNode
+from .notation import BINDING, FEW, SIGN, Formula, bracket, figure, formula, named, numbers, operation
 
 __all__ = ["Explanation", "derivative", "explain", "figure", "numbers", "operation"]
 
-# How tightly Python's operators bind; a sign stands between * and **.
-BINDING = {"+": 1, "-": 1, "*": 2, "/": 2, "@": 2, "**": 4}
-SIGN, ATOM = 3, 5
-
-# A formula longer than this helps nobody; the number stands alone then.
-LONGEST = 60
-
-SMALL = 6  # an array with more numbers than this shows its shape
+LONGEST = 60  # characters of the formula of a local derivative; of a longer one the number alone is told
 
 
 class Explanation(str):
-    """A text that shows itself: as it is at the prompt, in a fixed-width font in Jupyter."""
+    """A text that the prompt shows without quotes, and Jupyter in a fixed-width font."""
 
     def __repr__(self) -> str:
         return str(self)
@@ -46,121 +40,61 @@ def explain(value: Value, *, names: Mapping[str, Any] | None = None, steps: int 
     """The backward pass from a Value, told step by step.
 
     Args:
-        value: where the pass began.  Without a pass so far, the local derivatives are told and the gradients are not.
+        value: where the pass began.  Before any pass, the local derivatives are told and the gradients are not.
         names: names for Values without a label, such as `locals()`.
         steps: tell this many operations, from the value back.
 
     Raises:
-        MutationError: data was changed since the forward pass, so that no derivative fits the numbers.
+        MutationError: data was changed since the forward pass, so that the derivatives no longer belong to the numbers.
+        TypeError: `value` is not a Value.
     """
     if not isinstance(value, Value):
         raise TypeError(f"explain() tells how a Value came about, not {type(value).__name__}")
     graph = Graph(value, names, limit=8 * max(steps, 1))
-    return Explanation("\n".join(_Story(graph, steps).lines))
-
-
-# ── numbers and operations as text; the command's table uses them too ─────────
-
-
-def figure(data: Any) -> str:
-    """A number in six significant digits, a small array by its numbers, a larger one by shape and summary; "—" for None."""
-    if data is None:
-        return "—"
-    if np.ndim(data):
-        return summary(data) if np.size(data) <= SMALL else f"{shape_of(data)} {summary(data)}"
-    return f"{float(data) or 0.0:.6g}"  # without the sign of -0.0
-
-
-def numbers(data: Any) -> str:
-    """As `figure`, an array of a few dozen elements by its numbers."""
-    if not SMALL < np.size(data) <= 32 or not np.ndim(data):
-        return figure(data)
-    return "[" + ", ".join(numbers(row) if np.size(row) > SMALL else figure(row) for row in data) + "]"
-
-
-def operation(graph: Graph, node: GraphNode) -> str:
-    """What a node computes from its operands' names: "v3 + b", "sum(v3, axis=0)"; of a leaf its role."""
-    if not node.op:
-        return node.role
-    return _spell(node, [_operand(graph.nodes[edge.source]) for edge in node.edges])[0]
-
-
-def _operand(node: GraphNode) -> tuple[str, int]:
-    return node.name, SIGN if node.role == "constant" and node.name.startswith("-") else ATOM
-
-
-def _spell(node: GraphNode, operands: list[tuple[str, int]]) -> tuple[str, int]:
-    """An operation on operands given as text, and how tightly the result binds."""
-    texts = [text for text, _ in operands]
-    if node.op in BINDING and len(operands) <= 2:
-        binding = BINDING[node.op]
-        if len(operands) == 1:
-            return node.op + _bracket(*operands[0], SIGN), SIGN
-        left, right = operands
-        tight = node.op == "**"
-        return f"{_bracket(*left, binding + tight)} {node.op} {_bracket(*right, binding + (node.op in '-/@'))}", binding
-    if node.primitive == "getitem":
-        return f"{_bracket(*operands[0], ATOM)}[{_index(node.params['index'])}]", ATOM
-    params = [f"{key}={_short(param)}" for key, param in node.params.items() if param is not None]
-    return f"{node.primitive}({', '.join(texts + params)})", ATOM
-
-
-def _bracket(text: str, binding: int, needed: int) -> str:
-    return text if binding >= needed else f"({text})"
-
-
-def _short(param: Any) -> str:
-    if isinstance(param, np.ndarray) and param.size > 6:
-        return f"array{param.shape}"
-    return str(param.tolist() if isinstance(param, (np.ndarray, np.generic)) else repr(param) if isinstance(param, str) else param)
-
-
-def _index(index: Any) -> str:
-    if isinstance(index, tuple):
-        return ", ".join(map(_index, index))
-    if isinstance(index, slice):
-        ends = ["" if end is None else str(end) for end in (index.start, index.stop, index.step)]
-        return ":".join(ends if ends[2] else ends[:2])
-    return "..." if index is Ellipsis else _short(index)
+    return Explanation("\n".join(_Steps(graph, steps).lines))
 
 
 # ── the local derivative, as a formula and in numbers ─────────────────────────
 
 
 def derivative(graph: Graph, node: GraphNode, argnum: int) -> tuple[str, Any]:
-    """∂node/∂operand as a formula of the names and in numbers, from the primitive's rule with g = 1.
+    """∂node/∂operand as a formula of the names and in numbers, from the primitive's vjp with g = 1.
 
-    Of an elementwise primitive on arrays it is the derivative of each element.  The formula is "" where it is
-    a plain number or too long; both are missing, ("", None), where the local derivative is a matrix.
+    Of an elementwise primitive on arrays, it is the derivative of each element.
+
+    Returns:
+        (formula, number or array).  The formula is "" where it is a plain number or too long.  Where the local
+        derivative is a matrix, or has no rule, the answer is ("", None).
     """
     value, primitive = node.value, TABLE.get(node.primitive)
-    if value is None or value._primitive is not primitive or primitive is None or (np.ndim(node.data) and not primitive.elementwise):
+    if value is None or primitive is None or value._primitive is not primitive:
         return "", None
-    if not np.ndim(node.data) and any(np.ndim(graph.nodes[edge.source].data) for edge in node.edges):
+    vjp = primitive.vjp(argnum)
+    has_arrays = any(np.ndim(part.data) for part in (node, *(graph.nodes[edge.source] for edge in node.edges)))
+    if vjp is None or (has_arrays and not primitive.elementwise):
         return "", None
     out = Value(value._data, label=node.name)
     args = [
         Value(operand._data, label=graph.nodes[edge.source].name) if isinstance(operand, Value) else operand
         for operand, edge in zip(value.operands, node.edges, strict=True)
     ]
-    rule = primitive.vjp(argnum)
-    if rule is None:
-        return "", None
     with np.errstate(all="ignore"):
-        local = rule(1.0, out, *args, **node.params)
+        local = vjp(1.0, out, *args, **node.params)
     if not isinstance(local, Value):
         return "", local
-    trace = Graph(local)
-    texts: list[tuple[str, int]] = []
-    for step in trace.nodes:
-        texts.append(_simplify(step, [texts[edge.source] for edge in step.edges]) if step.op else _operand(step))
-        if len(texts[-1][0]) > LONGEST or (not step.op and np.ndim(step.data) and not step.labelled):
+    recorded = Graph(local)
+    formulas: list[Formula] = []
+    for step in recorded.nodes:
+        formulas.append(_simplified(step, [formulas[edge.source] for edge in step.edges]) if step.op else named(step))
+        too_long = len(formulas[-1][0]) > LONGEST
+        unnamed_array = not step.op and np.ndim(step.data) and not step.labelled
+        if too_long or unnamed_array:
             return "", local._data
-    return texts[trace.outputs[0]][0], local._data
+    return formulas[recorded.outputs[0]][0], local._data
 
 
-def _simplify(node: GraphNode, operands: list[tuple[str, int]]) -> tuple[str, int]:
-    """Spell an operation without factors and exponents of 1, and of `where` only the branch that was taken."""
+def _simplified(node: GraphNode, operands: list[Formula]) -> Formula:
+    """The formula of an operation without factors and exponents of 1; of `where`, only the branch that was taken."""
     texts = [text for text, _ in operands]
     match node.primitive:
         case "where" if not np.ndim(node.params["condition"]):
@@ -168,75 +102,54 @@ def _simplify(node: GraphNode, operands: list[tuple[str, int]]) -> tuple[str, in
         case "multiply" if "1" in texts:
             return operands[1 - texts.index("1")]
         case "multiply" if texts[0] == "-1":
-            return "-" + _bracket(*operands[1], SIGN), SIGN
+            return "-" + bracket(operands[1], SIGN), SIGN
         case "divide" | "power" if texts[1] == "1":
             return operands[0]
-    return _spell(node, operands)
+    return formula(node, operands)
 
 
-# ── the story ─────────────────────────────────────────────────────────────────
+# ── the steps ─────────────────────────────────────────────────────────────────
 
 
-class _Story:
-    """The lines of an explanation."""
+class _Steps:
+    """Writes the lines of an explanation, from the root back."""
 
     def __init__(self, graph: Graph, steps: int):
         self.graph = graph
         self.root = graph.nodes[graph.outputs[0]]
+        self.starts_here = self.root.grad is not None and bool(np.all(self.root.grad == 1))  # whether the pass began at the root
         self.lines: list[str] = []
-        self.received: dict[int, list[Any]] = {}  # the contributions to each node, from its youngest use on
-        computed = [node for node in reversed(graph.nodes) if node.op and node.value is not None and node.value.requires_grad]
-        self.open()
+        self.received: dict[int, list[Any]] = {}  # node -> the contributions to it, from its youngest use on
+        computed = [node for node in reversed(graph.nodes) if node.op and node.requires_grad]
+        self.begin()
         for number, node in enumerate(computed[:steps], 1):
             self.step(number, node)
-        self.close(len(computed[:steps]), len(computed[steps:]))
+        self.end(len(computed[:steps]), len(computed[steps:]))
 
-    def open(self) -> None:
+    def begin(self) -> None:
         root = self.root
-        told = f"{root.name} = {figure(root.data)}"
+        text = f"{root.name} = {figure(root.data)}"
         if root.value is not None and root.value.is_leaf:
-            told += " was given, not computed: there is no step to tell."
+            text += " was given, not computed: there is no step to tell."
         elif root.grad is None:
-            told += f". No backward pass has left a gradient here yet; call {root.name}.backward() first."
-        elif self.starts:
-            told += f". The backward pass starts here, with ∂{root.name}/∂{root.name} = {figure(root.grad)}."
+            text += f". No backward pass has left a gradient here yet; call {root.name}.backward() first."
+        elif self.starts_here:
+            text += f". The backward pass starts here, with ∂{root.name}/∂{root.name} = {figure(root.grad)}."
         else:
-            told += f". The gradient that reached it is {figure(root.grad)}; from there on:"
-        self.lines.append(told)
-
-    @property
-    def starts(self) -> bool:
-        """Whether the pass began at the root itself."""
-        return self.root.grad is not None and bool(np.all(self.root.grad == 1))
-
-    def gradient(self, node: GraphNode) -> str:
-        """The gradient of a node, and how it came together."""
-        name = f"∂{self.root.name}/∂{node.name}" if self.starts else f"{node.name}.grad"
-        parts = self.received.get(node.index, [])
-        if not parts or any(part is None for part in parts):
-            return f"{name} = {figure(node.grad)}"
-        total = sum(parts)
-        told = f"{name} = {figure(total)}"
-        if len(parts) > 1:
-            added = f"{' + '.join(map(_signed, parts))} = " if not np.ndim(total) and len(parts) <= SMALL else ""
-            told = f"{name} = {added}{figure(total)}; it is used {len(parts)} times, and the contributions add"
-        if not np.allclose(total, node.grad, equal_nan=True):
-            told += f"; {node.name}.grad = {figure(node.grad)}, together with earlier passes and other uses"
-        return told
+            text += f". The gradient that reached it is {figure(root.grad)}; from there on:"
+        self.lines.append(text)
 
     def step(self, number: int, node: GraphNode) -> None:
         """One operation: what it computed, the gradient that reached it, and what it passes on."""
         value = node.value
         assert value is not None
+        head = f"{number}. {node.name} = "
         if isinstance(value._primitive, Handmade):
-            self.lines += [
-                "",
-                f"{number}. {node.name} = {figure(node.data)} was made by hand ({node.op}); its own _backward passes the gradient on.",
-            ]
+            self.lines += ["", f"{head}{figure(node.data)} was made by hand ({node.op}); its own _backward passes the gradient on."]
             return
         with np.errstate(all="ignore"):
-            next(contributions(value, np.zeros(value.shape)[()]), None)  # raises MutationError where data was changed since
-        head = f"{number}. {node.name} = {operation(self.graph, node)} = {figure(node.data)}"
+            next(contributions(value, np.zeros(value.shape)[()]), None)  # raises MutationError if the data was changed
+        head += f"{operation(self.graph, node)} = {figure(node.data)}"
         if node.op not in BINDING and (doc := value._primitive.__doc__) and not doc.startswith(node.primitive):
             head += f"   [{node.primitive}: {doc}]"
         self.lines += ["", head]
@@ -246,47 +159,61 @@ class _Story:
             if isinstance(operand, Value) and operand.requires_grad:
                 self.received.setdefault(edge.source, []).append(edge.contribution)
                 self.lines.append(f"   {self.edge(node, argnum)}")
-        self.kinks(node)
+        self.kinks(node, value)
+
+    def gradient(self, node: GraphNode) -> str:
+        """The gradient of a node as the sum of the contributions to it."""
+        name = f"∂{self.root.name}/∂{node.name}" if self.starts_here else f"{node.name}.grad"
+        parts = self.received.get(node.index, [])
+        if not parts or any(part is None for part in parts):
+            return f"{name} = {figure(node.grad)}"
+        total = sum(parts)
+        text = f"{name} = {figure(total)}"
+        if len(parts) > 1:
+            terms = f"{' + '.join(map(_signed, parts))} = " if not np.ndim(total) and len(parts) <= FEW else ""
+            text = f"{name} = {terms}{figure(total)}; it is used {len(parts)} times, and the contributions add"
+        if not np.allclose(total, node.grad, equal_nan=True):
+            text += f"; {node.name}.grad = {figure(node.grad)}, together with earlier passes and other uses"
+        return text
 
     def edge(self, node: GraphNode, argnum: int) -> str:
-        """One use of an operand: its local derivative, and the contribution."""
+        """One use of an operand: its local derivative and its contribution."""
         edge = node.edges[argnum]
         source = self.graph.nodes[edge.source]
         formula, local = derivative(self.graph, node, argnum)
-        twice = sum(other.source == edge.source for other in node.edges) > 1
-        told = ""
+        text = ""
         if local is not None:
-            which = f" (operand {argnum + 1})" if twice else ""
-            told = f"∂{node.name}/∂{source.name}{which} = {formula + ' = ' if formula else ''}{figure(local)}; "
+            repeated = sum(other.source == edge.source for other in node.edges) > 1
+            which = f" (operand {argnum + 1})" if repeated else ""
+            text = f"∂{node.name}/∂{source.name}{which} = {formula + ' = ' if formula else ''}{figure(local)}"
         if edge.contribution is None:
-            return told.removesuffix("; ") or f"its gradient times the matrix ∂{node.name}/∂{source.name} goes to {source.name}"
+            return text or f"its gradient times the matrix ∂{node.name}/∂{source.name} goes to {source.name}"
         if local is not None and not np.ndim(node.data):
-            return f"{told}it passes {figure(local)} · {_signed(node.grad)} = {figure(edge.contribution)} back to {source.name}"
-        told += f"it passes {figure(edge.contribution)} back to {source.name}"
+            return f"{text}; it passes {figure(local)} · {_signed(node.grad)} = {figure(edge.contribution)} back to {source.name}"
+        passes = f"it passes {figure(edge.contribution)} back to {source.name}"
         if local is not None and np.shape(source.data) != np.shape(node.data):
-            told += f", summed over the copies that broadcasting made of it, from shape {np.shape(source.data)} to {np.shape(node.data)}"
-        return told
+            passes += f", summed over the copies that broadcasting made of it, from shape {np.shape(source.data)} to {np.shape(node.data)}"
+        return f"{text}; {passes}" if text else passes
 
-    def kinks(self, node: GraphNode) -> None:
-        """Say where the derivative is a convention."""
-        value = node.value
-        assert value is not None
+    def kinks(self, node: GraphNode, value: Value) -> None:
+        """Where there is no derivative, and what it is set to there."""
         args = [operand._data if isinstance(operand, Value) else operand for operand in value.operands]
         for kink in value._primitive.kinks:
             with np.errstate(all="ignore"):
                 met = int(np.sum(np.asarray(kink.distance(*args, **node.params)) == 0))
             if met:
-                many = f", at {met} of {np.size(node.data)} elements" if np.ndim(node.data) else ""
-                self.lines.append(f"   a kink ({kink.where}){many}: there is no derivative there, by convention it is {kink.value}")
+                where = f", at {met} of {np.size(node.data)} elements" if np.ndim(node.data) else ""
+                self.lines.append(f"   a kink ({kink.where}){where}: there is no derivative there, by convention it is {kink.value}")
 
-    def close(self, told: int, left: int) -> None:
+    def end(self, told: int, left: int) -> None:
+        """The gradients of the leaves; if operations are left, what the leaves received so far."""
         leaves = [node for node in self.graph.nodes if not node.op and node.index in self.received and node.grad is not None]
         if any(part is None for node in leaves for part in self.received[node.index]):
-            leaves = []  # what they hold was left by another pass, or by one that kept no gradients of results
-        left += self.graph.total - sum(node.value is not None for node in self.graph.nodes)
+            leaves = []  # another pass left their gradients, or the pass kept no gradients of results
+        left += self.graph.hidden
         if left:
             self.lines += ["", f"… {left} older values are not told; explain(..., steps={10 * max(told, 1)}) tells more."]
-            leaves = [node for node in leaves if node.value is not None and node.value.is_leaf]
+            leaves = [node for node in leaves if not node.is_cut]
         if leaves:
             self.lines += ["", "Received so far" if left else "The gradients of what was given"]
             for node in leaves:
@@ -295,5 +222,5 @@ class _Story:
 
 
 def _signed(number: Any) -> str:
-    """A number as a factor or a summand: negative ones in brackets."""
+    """A number as a factor or a summand: a negative one in brackets."""
     return f"({figure(number)})" if number < 0 else figure(number)

@@ -4,8 +4,7 @@
     Path("graph.json").write_text(to_json(loss, names=locals()))
     print(to_mermaid([a, b]))                  # paste it between ```mermaid fences
 
-Each reads the same snapshot as `draw` (`engine.show.graph.Graph`), and `number` and `summary` are how all of
-them, the pictures too, write a scalar and an array.
+Each reads the same snapshot as `draw` (`engine.show.graph.Graph`).
 """
 
 from __future__ import annotations
@@ -19,59 +18,9 @@ from typing import Any
 import numpy as np
 
 from .graph import Graph, GraphNode
+from .notation import number, operation, shape_of, summary
 
 __all__ = ["number", "summary", "to_json", "to_mermaid", "to_text"]
-
-NOTHING = "—"  # a gradient before any backward pass
-FEW = 6  # up to so many elements of an array are shown themselves
-
-
-# ── numbers in words ──────────────────────────────────────────────────────────
-
-
-def number(x: Any) -> str:
-    """A scalar in four significant digits, always recognisable as a float: 2.0, 0.7071, -1.5, 1e+06."""
-    text = f"{float(x) + 0.0:.4g}"  # adding 0 turns -0.0 into 0.0
-    return text + ".0" if text.lstrip("-").isdigit() else text
-
-
-def summary(data: Any) -> str:
-    """The numbers of a scalar or an array in one line: up to six of them themselves, of more their range and mean.
-
-    NaN and infinite elements are counted, and left out of the range and the mean.
-    """
-    if data is None:
-        return NOTHING
-    if not np.ndim(data):
-        return number(data)
-    flat = np.ravel(data)
-    if not flat.size:
-        return "empty"
-    if flat.size <= FEW:
-        return _nested(data)
-    finite = flat[np.isfinite(flat)].astype(np.float64)
-    parts = [f"{count} {word}" for word, count in (("nan", np.isnan(flat).sum()), ("inf", np.isinf(flat).sum())) if count]
-    if finite.size:
-        low, high = finite.min(), finite.max()
-        mean = (finite / finite.size).sum()  # in this order it cannot overflow
-        if abs(mean) < 1e-12 * max(-low, high):  # the noise of rounding
-            mean = 0.0
-        parts.insert(0, f"all {number(low)}" if low == high else f"{number(low)} … {number(high)}, mean {number(mean)}")
-    return ", ".join(parts)
-
-
-def _nested(data: Any) -> str:
-    if not np.ndim(data):
-        return number(data)
-    return "[" + ", ".join(map(_nested, data)) + "]"
-
-
-def shape_of(data: Any) -> str:
-    """The shape as it stands beside a name, with the dtype where it isn't float64: "(3, 4)", "(2,) float32", "" for a float."""
-    kind = np.asarray(data).dtype
-    words = [str(np.shape(data))] if np.ndim(data) else []
-    return " ".join(words if kind == np.float64 else [*words, str(kind)])
-
 
 # ── JSON ──────────────────────────────────────────────────────────────────────
 
@@ -84,7 +33,7 @@ def to_json(outputs: Any, names: Mapping[str, Any] | None = None) -> str:
 
     Nodes are in the order of computation, one edge stands for each use of an operand, and arrays are
     nested lists.  JSON has no NaN and no infinity: they are the strings "nan", "inf" and "-inf".
-    A gradient, local derivative or contribution that isn't known is null.
+    A gradient, local derivative or contribution that is not known is null.
 
     Args:
         outputs: a Value, or a list, tuple or dict of them.
@@ -122,7 +71,7 @@ def to_json(outputs: Any, names: Mapping[str, Any] | None = None) -> str:
 
 
 def _plain(thing: Any) -> Any:
-    """As JSON knows it; what it has no form for, such as an index expression, in Python's notation."""
+    """A number, list or text as JSON has them; anything else, such as an index expression, in Python's notation."""
     if isinstance(thing, (np.ndarray, np.generic)):
         thing = thing.tolist()
     if isinstance(thing, float):
@@ -158,8 +107,8 @@ def to_mermaid(outputs: Any, names: Mapping[str, Any] | None = None) -> str:
     lines = ["flowchart LR"]
     for node in graph.nodes:
         head = " ".join(filter(None, (node.name, shape_of(node.data))))
-        rows = [head] if is_number(node) else [head, f"value {summary(node.data)}"]
-        if node.value is not None and node.value.requires_grad:
+        rows = [head] if node.is_number else [head, f"value {summary(node.data)}"]
+        if node.requires_grad:
             rows.append(f"grad {summary(node.grad)}")
         lines.append(f'    v{node.index}["{"<br>".join(map(_escape_mermaid, rows))}"]:::{node.role}')
         if node.op:
@@ -175,8 +124,8 @@ def to_mermaid(outputs: Any, names: Mapping[str, Any] | None = None) -> str:
 
 
 def _escape_mermaid(text: str) -> str:
-    """Text in Mermaid's entity codes (#60; for <): every sign but those that are harmless, and those within a number."""
-    return re.sub(r"[^\w ,()…—.-]|(?<!\d)\.|\.(?!\d)|-(?!\d)", lambda sign: f"#{ord(sign[0])};", text)
+    """Text with Mermaid's entity codes, such as #60; for <; letters, digits, numbers and harmless signs stay."""
+    return re.sub(r"[^\w ,()…—.-]|(?<!\d)\.|\.(?!\d)|-(?!\d)", lambda found: f"#{ord(found[0])};", text)
 
 
 # ── text ──────────────────────────────────────────────────────────────────────
@@ -196,46 +145,16 @@ def to_text(outputs: Any, names: Mapping[str, Any] | None = None) -> str:
         names: names for Values without a label, such as `locals()`.
     """
     graph = Graph(outputs, names)
-    rows = [_row(node, graph) for node in graph.nodes if not is_number(node) or node.index in graph.outputs]
+    rows = [_row(node, graph) for node in graph.nodes if not node.is_number or node.index in graph.outputs]
     widths = [min(48, max(map(len, column))) for column in zip(*rows, strict=True)]
     return "".join("  ".join(map(str.ljust, row, widths)).rstrip() + "\n" for row in rows)
 
 
 def _row(node: GraphNode, graph: Graph) -> tuple[str, ...]:
+    """The columns of a line: name and operation, value, gradient, role, local derivatives."""
     name = " ".join(filter(None, (node.name, shape_of(node.data))))
-    made = f"{name} = {_call(node, graph)}" if node.primitive else name
-    grad = f"grad {summary(node.grad)}" if node.value is not None and node.value.requires_grad else ""
-    slopes = [f"∂{graph.nodes[edge.source].name} {number(edge.local)}" for edge in node.edges if edge.local is not None]
+    computation = f"{name} = {operation(graph, node)}" if node.primitive else name
+    grad = f"grad {summary(node.grad)}" if node.requires_grad else ""
+    local_derivatives = [f"∂{graph.nodes[edge.source].name} {number(edge.local)}" for edge in node.edges if edge.local is not None]
     role = "" if node.role == "interior" else node.role
-    return made, f"= {summary(node.data)}", grad, role, ", ".join(slopes)
-
-
-def is_number(node: GraphNode) -> bool:
-    """Whether it is a bare number of the formula, which needs no line and no box of its own."""
-    return node.role == "constant" and not node.labelled and not np.ndim(node.data)
-
-
-def _call(node: GraphNode, graph: Graph) -> str:
-    """The operation as it would be written: x1 * w1, sum(x, axis=0), x[0]."""
-    inputs = [graph.nodes[edge.source].name for edge in node.edges]
-    if node.primitive == "getitem":
-        return f"{inputs[0]}[{_parameter(node.params['index'])}]"
-    if len(inputs) == 2 and not node.params and not node.op[0].isalnum():
-        return f"{inputs[0]} {node.op} {inputs[1]}"
-    return f"{node.primitive}({', '.join([*inputs, *parameters(node)])})"
-
-
-def parameters(node: GraphNode) -> list[str]:
-    """The parameters of a node's operation in words: ["axis=0", "keepdims=True"]; large arrays by their shape."""
-    return [f"{key}={_parameter(value)}" for key, value in node.params.items() if value is not None]
-
-
-def _parameter(value: Any) -> str:
-    if isinstance(value, slice):
-        parts = [value.start, value.stop] if value.step is None else [value.start, value.stop, value.step]
-        return ":".join("" if part is None else str(part) for part in parts)
-    if isinstance(value, tuple) and any(part is ... or isinstance(part, (slice, np.ndarray)) for part in value):
-        return ", ".join(map(_parameter, value))
-    if isinstance(value, np.ndarray):
-        return str(value.tolist()) if value.size <= FEW else f"array of shape {value.shape}"
-    return "..." if value is ... else str(value)
+    return computation, f"= {summary(node.data)}", grad, role, ", ".join(local_derivatives)

@@ -1,13 +1,15 @@
-"""The recorded graph as data: what every picture, table and explanation is made from.
+"""The recorded graph as data: every picture, table and explanation is made from it.
 
-`Graph(value)` reads a Value's graph once.  Its nodes are in the order of computation; each has a name, a
-role, its numbers, and one edge per use of an operand with the local derivative and the contribution.
+`Graph(value)` reads a Value's graph once.  Its nodes stand in the order of computation.  Each node has a
+name, a role, its numbers, and one edge for each use of an operand; an edge holds the local derivative and
+the contribution.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Any, Literal
 
 import numpy as np
@@ -18,6 +20,8 @@ from ..node import age, operands, reachable
 from ..trees import tree_paths
 from ..value import Parameter, Value
 
+__all__ = ["Graph", "GraphEdge", "GraphNode", "Role", "trace"]
+
 Role = Literal["input", "parameter", "constant", "interior", "output"]
 
 
@@ -26,25 +30,40 @@ class GraphEdge:
     """One use of an operand."""
 
     source: int  # the index of the operand's node
-    local: float | None  # ∂out/∂operand, between scalars that take part in differentiation
-    contribution: Any  # local · upstream, what this edge added to the operand's gradient; None before a pass
+    local: float | None  # ∂result/∂operand; None where one of them is an array, or the operand is a constant
+    contribution: Any  # local · upstream: what this edge added to the operand's gradient; None before a pass
 
 
 @dataclass(slots=True)
 class GraphNode:
-    """One value of the graph."""
+    """One value of the graph, or a number that was written in the formula."""
 
     index: int
-    name: str  # the label, or a made-up one: v3
+    name: str  # the label; without one, "v3" for the node of index 3, or the number itself for a constant
     labelled: bool
     role: Role
-    op: str  # the primitive's symbol, "" for a leaf
-    primitive: str  # its name, "" for a leaf
-    params: dict[str, Any]
-    data: Any
-    grad: Any  # None before a pass ("—")
+    op: str = ""  # the primitive's symbol, "" for a leaf
+    primitive: str = ""  # its name, "" for a leaf
+    params: dict[str, Any] = field(default_factory=dict)
+    data: Any = None
+    grad: Any = None  # None before a pass ("—")
     edges: tuple[GraphEdge, ...] = ()
     value: Value | None = field(default=None, repr=False)  # None for a number of the formula
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether gradients flow to it."""
+        return self.value is not None and self.value.requires_grad
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it is an unnamed number of the formula, which needs no line and no box of its own."""
+        return self.role == "constant" and not self.labelled and not np.ndim(self.data)
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether it was computed from values that were not read, because of the limit or the depth."""
+        return self.value is not None and not self.value.is_leaf and not self.edges
 
 
 class Graph:
@@ -52,129 +71,161 @@ class Graph:
 
     Args:
         outputs: a Value, or a list, tuple or dict of them; a dict names them.
-        names: names for Values that have no label, such as `locals()`; entries that are not Values are
-            passed over, lists of Values give `w[0]`, `w[1]`, ...
-        limit: read only this many of the youngest nodes; their operands beyond stand as if given.
-        depth: read only what is at most this many operations away from an output.
+        names: names for Values that have no label, such as `locals()`.  Lists of Values give `w[0]`, `w[1]`, ...;
+            entries that are not Values are ignored.
+        limit: read only this many of the youngest Values; their operands are shown as if they were given.
+        depth: read only the Values that are at most this many operations away from an output.
 
     Attributes:
-        nodes: oldest first; an operand stands before what uses it.
+        nodes: oldest first; an operand stands before the nodes that use it.
         outputs: the indices of the outputs.
-        total: how many Values the graph has, beyond any limit.
+        total: how many Values the graph has, with those beyond the limit or the depth.
+
+    Raises:
+        TypeError: `outputs` holds something that is not a Value.
+        ValueError: `outputs` is empty.
     """
 
     def __init__(self, outputs: Any, names: Mapping[str, Any] | None = None, *, limit: int | None = None, depth: int | None = None):
         roots = list(_roots(outputs))
         if not roots:
             raise ValueError("nothing to show: no Value was given")
-        given = dict(_name_of(names or {}))
-        if isinstance(outputs, Mapping):
-            given |= {value: str(name) for name, value in outputs.items()}
         values = reachable(roots)
-        for value in values:
-            if isinstance(value._grad, Value) and (name := value.label or given.get(value)):
-                given.setdefault(value._grad, f"∂/∂{name}")
         self.total = len(values)
-        as_given: set[Value] = set()
+        given_names = _given_names(outputs, names or {}, values)
+        complete = set(values)  # the values whose operands are read too
         if limit is not None and len(values) > limit:
             values = values[-limit:]
-            as_given = {o for value in values for o in operands(value) if type(o) is not float}.difference(values)
-            values = sorted(as_given, key=age) + values
+            complete = set(values)
+            values = sorted({o for value in values for o in _node_operands(value)} - complete, key=age) + values
         if depth is not None:
             near = _within(roots, depth)
             values = [value for value in values if value in near]
+            complete = {value for value in complete & near if near.issuperset(_node_operands(value))}
+
         self.nodes: list[GraphNode] = []
         places: dict[Value, int] = {}
-        inside, tops = set(values), set(roots)
+        tops = set(roots)
         for value in values:
-            edges = []
-            whole = value not in as_given and all(type(o) is float or o in inside for o in operands(value))
-            for operand, (local, added) in zip(operands(value), _along_edges(value), strict=True) if whole else ():
-                if type(operand) is float:
-                    edges.append(GraphEdge(self._add(f"{operand:g}", False, "constant", operand, None), local, added))
-                else:
-                    edges.append(GraphEdge(places[operand], local, added))
-            label = value.label or given.get(value, "")
-            role: Role = (
-                "output"
-                if value in tops and value._primitive is not None
-                else "interior"
-                if value._primitive is not None and whole
-                else "parameter"
-                if isinstance(value, Parameter)
-                else "input"
-                if value.requires_grad or label
-                else "constant"
-            )
-            places[value] = self._add(label, bool(label), role, value._data, value)
-            node = self.nodes[places[value]]
-            if value.has_grad:
-                node.grad = value._grad._data if isinstance(value._grad, Value) else value._grad
-            if value._primitive is not None and whole:
-                node.op, node.primitive = value._primitive.symbol, value._primitive.name
-                node.params, node.edges = value._params or {}, tuple(edges)
-            if not label:
-                node.name = f"{value._data:g}" if role == "constant" and not value.ndim else f"v{node.index}"
+            label = value.label or given_names.get(value, "")
+            computed = value._primitive is not None and value in complete
+            edges = self._edges(value, places) if computed else ()
+            index = places[value] = len(self.nodes)
+            role = _role(value, computed, value in tops, label)
+            name = label or (f"{value._data:g}" if role == "constant" and not value.ndim else f"v{index}")
+            node = GraphNode(index, name, bool(label), role, data=value._data, grad=_gradient(value), edges=edges, value=value)
+            if computed:
+                node.op, node.primitive, node.params = value._primitive.symbol, value._primitive.name, value._params or {}
+            self.nodes.append(node)
         self.outputs = [places[root] for root in roots]
 
-    def _add(self, name: str, labelled: bool, role: Role, data: Any, value: Value | None) -> int:
-        self.nodes.append(GraphNode(len(self.nodes), name, labelled, role, "", "", {}, data, None, (), value))
-        return len(self.nodes) - 1
+    def _edges(self, value: Value, places: Mapping[Value, int]) -> tuple[GraphEdge, ...]:
+        """The edges to a value; a number of the formula becomes a node of its own first."""
+        edges = []
+        for operand, (local, contribution) in zip(operands(value), _edge_numbers(value), strict=True):
+            if type(operand) is float:
+                source = len(self.nodes)
+                self.nodes.append(GraphNode(source, f"{operand:g}", False, "constant", data=operand))
+            else:
+                source = places[operand]
+            edges.append(GraphEdge(source, local, contribution))
+        return tuple(edges)
+
+    @property
+    def hidden(self) -> int:
+        """How many Values of the graph were not read, because of the limit or the depth."""
+        return self.total - sum(node.value is not None for node in self.nodes)
 
 
-def _roots(outputs: Any) -> Iterable[Value]:
+# ── which values, under which names ───────────────────────────────────────────
+
+
+def _roots(outputs: Any) -> Iterator[Value]:
     if isinstance(outputs, Value):
         yield outputs
     elif isinstance(outputs, Mapping):
-        yield from dict.fromkeys(v for item in outputs.values() for v in _roots(item))
+        yield from dict.fromkeys(value for item in outputs.values() for value in _roots(item))
     elif isinstance(outputs, Sequence) and not isinstance(outputs, str):
-        yield from dict.fromkeys(v for item in outputs for v in _roots(item))
+        yield from dict.fromkeys(value for item in outputs for value in _roots(item))
     else:
-        raise TypeError(f"expected a Value, or a list or dict of Values, not {type(outputs).__name__}")
+        raise TypeError(f"expected a Value, or a list, tuple or dict of Values, not {type(outputs).__name__}")
+
+
+def _node_operands(value: Value) -> list[Value]:
+    """The operands that are Values, without the numbers of the formula."""
+    return [operand for operand in operands(value) if type(operand) is not float]
 
 
 def _within(roots: Iterable[Value], depth: int) -> set[Value]:
-    """What is at most `depth` operations away from a root."""
+    """The Values that are at most `depth` operations away from a root."""
     found = frontier = set(roots)
     for _ in range(depth):
-        frontier = {o for value in frontier for o in operands(value) if type(o) is not float} - found
+        frontier = {operand for value in frontier for operand in _node_operands(value)} - found
         found = found | frontier
     return found
 
 
-def _name_of(names: Mapping[str, Any]) -> Iterable[tuple[Value, str]]:
-    """Values found under names and inside of what they name (`w[0]`); the first name wins."""
-    for name, thing in reversed(list(names.items())):
+def _given_names(outputs: Any, names: Mapping[str, Any], values: Iterable[Value]) -> dict[Value, str]:
+    """Names for Values without a label: from `names`, from a dict of outputs, and ∂/∂x for a recorded gradient of x."""
+    found: dict[Value, str] = {}
+    first_name_wins = reversed(list(names.items()))
+    for name, thing in (*first_name_wins, *(outputs.items() if isinstance(outputs, Mapping) else ())):
         for path, leaf in tree_paths(thing):
             if isinstance(leaf, Value):
-                yield leaf, name + "".join(f"[{key!r}]" for key in path)
+                found[leaf] = str(name) + "".join(f"[{key!r}]" for key in path)
+    for value in values:
+        if isinstance(value._grad, Value) and (name := value.label or found.get(value, "")):
+            found.setdefault(value._grad, f"∂/∂{name}")
+    return found
 
 
-def _along_edges(value: Value) -> list[tuple[float | None, Any]]:
-    """For each operand (∂value/∂operand if both are scalars, what the last pass added to it)."""
-    inputs = operands(value)
-    blank: list[tuple[float | None, Any]] = [(None, None)] * len(inputs)
-    if value._primitive is None or isinstance(value._primitive, Handmade) or not value.requires_grad:
-        return blank
-    wanted = [type(o) is not float and o.requires_grad for o in inputs]
-    grad = value._grad._data if isinstance(value._grad, Value) else value._grad if value.has_grad else None
+# ── what a node and its edges hold ────────────────────────────────────────────
+
+
+def _role(value: Value, computed: bool, output: bool, label: str) -> Role:
+    if output and value._primitive is not None:
+        return "output"
+    if computed:
+        return "interior"
+    if isinstance(value, Parameter):
+        return "parameter"
+    return "input" if value.requires_grad or label else "constant"
+
+
+def _gradient(value: Value) -> Any:
+    """The gradient as a number or an array; None before a backward pass."""
+    if not value.has_grad:
+        return None
+    return value._grad._data if isinstance(value._grad, Value) else value._grad
+
+
+def _edge_numbers(value: Value) -> list[tuple[float | None, Any]]:
+    """For each operand: ∂value/∂operand, and what the last pass added to the operand's gradient; None where unknown."""
+    unknown: list[tuple[float | None, Any]] = [(None, None)] * len(operands(value))
+    if isinstance(value._primitive, Handmade) or not value.requires_grad:
+        return unknown
+    grad = _gradient(value)
+    locals_: Iterator[Any] = repeat(None)
+    added: Iterator[Any] = repeat(None)
     with np.errstate(all="ignore"):
         try:
-            one = 1.0 if type(value._data) is float else np.ones_like(value._data)
-            locals_ = [c for _, c in contributions(value, one)] if not value.ndim else [None] * sum(wanted)
-            added = [c for _, c in contributions(value, grad)] if grad is not None else [None] * sum(wanted)
-        except MutationError:  # the data changed since, as after a training step: old derivatives would mislead
-            return blank
-    along = iter(zip(locals_, added, strict=True))
-    return [
-        (float(local) if local is not None and not np.ndim(o if type(o) is float else o._data) else None, part)
-        for o, want in zip(inputs, wanted, strict=True)
-        for local, part in [next(along) if want else (None, None)]
-    ]
+            if not value.ndim:
+                one = 1.0 if type(value._data) is float else np.ones_like(value._data)
+                locals_ = iter([local for _, local in contributions(value, one)])
+            if grad is not None:
+                added = iter([part for _, part in contributions(value, grad)])
+        except MutationError:  # the data was changed, as by a training step; the old derivatives would mislead
+            return unknown
+    numbers = list(unknown)
+    for place, operand in enumerate(operands(value)):
+        if type(operand) is not float and operand.requires_grad:
+            local, part = next(locals_), next(added)
+            numbers[place] = (None if local is None or operand.ndim else float(local), part)
+    return numbers
 
 
 def trace(root: Value) -> tuple[set[Value], set[tuple[Value, Value]]]:
-    """micrograd's view of the graph: the set of nodes and the set of (operand, user) pairs."""
+    """micrograd's view of the graph: the set of nodes, and the set of (operand, user) pairs."""
     nodes: set[Value] = set()
     edges: set[tuple[Value, Value]] = set()
     for node in reachable([root]):

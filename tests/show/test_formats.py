@@ -1,20 +1,19 @@
-"""The graph as JSON, Mermaid and text, and numbers in words."""
+"""The graph as JSON, Mermaid and text."""
 
 from __future__ import annotations
 
 import json
-import math
 import re
+from textwrap import dedent
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
-from hypothesis.extra.numpy import array_shapes, arrays
 
 from engine import Parameter, Value, to_json, to_mermaid, to_text
-from engine.show.formats import number, summary
 from engine.show.graph import Graph
+from engine.show.notation import number
 
 
 def example() -> Value:
@@ -23,42 +22,6 @@ def example() -> Value:
     y = (x * w).sum(axis=0) + w * 2
     y.label = "y"
     return y
-
-
-# ── numbers in words ──────────────────────────────────────────────────────────
-
-
-@given(st.floats(-1e308, 1e308) | st.sampled_from([math.nan, math.inf, -math.inf]))
-def test_a_number_reads_back_to_four_digits_as_a_float(x: float) -> None:
-    text = number(x)
-    assert math.isclose(float(text), x, rel_tol=5.1e-4) or (math.isnan(x) and math.isnan(float(text)))
-    assert re.search(r"[.e]|nan|inf", text)
-    assert text != "-0.0"
-
-
-@given(arrays(st.sampled_from([np.float64, np.float32, np.float16]), array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=5)))
-def test_a_summary_is_short_and_true(data: Any) -> None:
-    text = summary(data)
-    assert len(text) < 100
-    assert "\n" not in text
-    if data.size > 6:
-        assert ("nan" in text) == bool(np.isnan(data).any())
-        assert ("inf" in text) == bool(np.isinf(data).any())
-        finite = data[np.isfinite(data)]
-        if finite.size and finite.min() != finite.max():
-            low, high = text.split(", mean")[0].split(" … ")
-            assert (low, high) == (number(finite.min()), number(finite.max()))
-    elif data.size and data.ndim:
-        assert text.count("[") == sum(int(np.prod(data.shape[:i])) for i in range(data.ndim))
-
-
-def test_a_summary_counts_what_is_not_finite() -> None:
-    data = np.array([np.nan, np.inf, -np.inf, 1.0, 2.0, 3.0, 2.0, np.nan])
-    assert summary(data) == "1.0 … 3.0, mean 2.0, 2 nan, 2 inf"
-    assert summary(np.full(9, 2.5)) == "all 2.5"
-    assert summary(np.zeros((3, 0))) == "empty"
-    assert summary(np.array([1e308] * 7 + [1.1e308])) == "1e+308 … 1.1e+308, mean 1.012e+308"
-    assert summary(None) == "—"
 
 
 # ── JSON ──────────────────────────────────────────────────────────────────────
@@ -172,3 +135,104 @@ def test_names_and_several_outputs(write: Any) -> None:
     assert all(name in both for name in ("up", "down"))
     with pytest.raises(TypeError, match="not int"):
         write(3)
+
+
+# ── whole documents ───────────────────────────────────────────────────────────
+
+
+def test_the_text_of_the_example() -> None:
+    y = example()
+    y.backward()
+    assert to_text(y) == dedent(
+        """\
+        x (3,)                = [1.0, 2.0, 4.0]   grad [3.0, 3.0, 3.0]  input
+        w                     = 3.0               grad 9.0              parameter
+        v2 (3,) = x * w       = [3.0, 6.0, 12.0]  grad [1.0, 1.0, 1.0]
+        v3 = sum(v2, axis=0)  = 21.0              grad 1.0
+        v5 = w * 2            = 6.0               grad 1.0                         ∂w 2.0
+        y = v3 + v5           = 27.0              grad 1.0              output     ∂v3 1.0, ∂v5 1.0
+        """
+    )
+    assert to_text(Value(2.0, requires_grad=False)) == "2  = 2.0    constant\n", "a number that is an output has its line"
+
+
+def test_a_long_name_does_not_push_the_columns_of_the_others() -> None:
+    x, long = Value(1.0, label="x"), Value(2.0, label="n" * 100)
+    first, second, *_ = to_text(x * long).splitlines()
+    assert first.index(" = 1.0") == 48 + 1
+    assert second.startswith("n" * 100 + "  = 2.0")
+
+
+def test_the_mermaid_of_the_example() -> None:
+    y = example()
+    y.backward()
+    nodes_and_arrows, styles = to_mermaid(y).split("    classDef ", 1)
+    assert nodes_and_arrows == dedent(
+        """\
+        flowchart LR
+            v0["x (3,)<br>value #91;1.0, 2.0, 4.0#93;<br>grad #91;3.0, 3.0, 3.0#93;"]:::input
+            v1["w<br>value 3.0<br>grad 9.0"]:::parameter
+            v2["v2 (3,)<br>value #91;3.0, 6.0, 12.0#93;<br>grad #91;1.0, 1.0, 1.0#93;"]:::interior
+            op2(["#42;"]):::operation
+            v3["v3<br>value 21.0<br>grad 1.0"]:::interior
+            op3(["sum"]):::operation
+            v4["2"]:::constant
+            v5["v5<br>value 6.0<br>grad 1.0"]:::interior
+            op5(["#42;"]):::operation
+            v6["y<br>value 27.0<br>grad 1.0"]:::output
+            op6(["#43;"]):::operation
+            v0 --> op2
+            v1 --> op2
+            op2 --- v2
+            v2 --> op3
+            op3 --- v3
+            v1 -->|"2.0"| op5
+            v4 --> op5
+            op5 --- v5
+            v3 -->|"1.0"| op6
+            v5 -->|"1.0"| op6
+            op6 --- v6
+        """
+    )
+    assert styles.count("classDef ") == 5
+    assert styles.endswith("\n")
+
+
+def test_the_json_of_a_product() -> None:
+    a = Value(2.0, label="∂a")
+    y = a * 3.0
+    y.backward()
+    text = to_json(y)
+    assert "∂a" in text
+    assert len(text.splitlines()) > 20, "one line for each entry"
+    leaf = {"labelled": True, "params": {}, "shape": [], "dtype": "float64", "value": 2.0}
+    assert strictly(text) == {
+        "version": 1,
+        "outputs": [2],
+        "nodes": [
+            {**leaf, "index": 0, "name": "∂a", "role": "input", "op": None, "grad": 3.0},
+            {**leaf, "index": 1, "name": "3", "labelled": False, "role": "constant", "op": None, "value": 3.0, "grad": None},
+            {**leaf, "index": 2, "name": "v2", "labelled": False, "role": "output", "op": "multiply", "value": 6.0, "grad": 1.0},
+        ],
+        "edges": [
+            {"source": 0, "target": 2, "operand": 0, "local": 3.0, "contribution": 3.0},
+            {"source": 1, "target": 2, "operand": 1, "local": None, "contribution": None},
+        ],
+    }
+
+
+def test_json_has_a_form_for_every_parameter() -> None:
+    v = Value(np.arange(6.0).reshape(2, 3), label="v")
+    for result, params in [
+        (v[np.array([0, 1])], {"index": [0, 1]}),
+        (v[1:, 0], {"index": ["slice(1, None, None)", 0]}),
+        (v[..., np.int64(1)], {"index": ["Ellipsis", 1]}),
+        (v[None], {"index": None}),
+        (v.sum(axis=(0, 1), keepdims=True), {"axis": [0, 1], "keepdims": True}),
+        (np.clip(v, 0.5, np.inf), None),
+    ]:
+        (made,) = [node["params"] for node in strictly(to_json(result))["nodes"] if node["op"]][-1:]
+        assert params is None or made == params
+    half = Value(np.array([np.float32(0.1), np.inf], np.float32), label="h")
+    (node,) = strictly(to_json(half))["nodes"]
+    assert (node["dtype"], node["shape"], node["value"]) == ("float32", [2], [pytest.approx(0.1), "inf"])
