@@ -10,10 +10,10 @@
 The numerical derivative (`engine.prove.differences`) comes with an estimate of its error, so the tolerance is
 not guessed: it follows from the estimate, for each element by itself.  The function is evaluated in the
 machine's extended precision where it can be (the engine's rules run on any floating dtype), and so is the
-derivative under test, which separates a wrong formula from a rounded one.  Where a step meets a kink, a
-pole or the end of the domain, it shrinks by powers of 64, down to 1e-10 of the input.  Where the numbers
-say wrong, they are asked again with other steps; and the recorded graph is asked whether one of its
-nodes lies on a kink, and how much its rounding explains.
+derivative under test; this distinguishes a wrong formula from a rounded one.  If a step reaches a kink, a
+pole or the end of the domain, smaller steps follow, each 1/64 of the one before, down to 1e-10 of the input.
+A derivative that differs is compared again with other steps.  The recorded graph then shows whether one of its
+nodes lies on a kink, and how large the rounding error of the function is.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from . import sampling
 from .derivatives import FIRST_STEP
 from .precision import Point
 from .results import KINK, VERDICTS, Block, Element
-from .subjects import Ours, Subject, second, subject
+from .subjects import Subject, ValueFunction, gradient_of, subject
 
 __all__ = ["VERDICTS", "Element", "GradcheckError", "Report", "check", "gradcheck"]
 
@@ -47,8 +47,8 @@ class GradcheckError(AssertionError):
 class Report:
     """What `check` found: true when every element is right or a kink.
 
-    `elements` has an `Element` for each derivative; `failures` those that are neither right nor kink;
-    `counts` their number by verdict; `worst` the one to look at first.  `print` it for a table.
+    `elements` has an `Element` for each derivative, and `failures` those that are neither right nor a kink.
+    `counts` gives their number by verdict, and `worst` the one to look at first.  `print` shows a table.
 
     The verdicts:
         right: analytic and numerical derivative agree within the error estimate.
@@ -76,12 +76,12 @@ class Report:
 
     @cached_property
     def failures(self) -> list[Element]:
-        """Those that are neither right nor a kink."""
+        """The derivatives that are neither right nor a kink."""
         return [element for block in self._blocks for element in block.elements(block.verdict > KINK)]
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many there are of each verdict that occurs."""
+        """The number of derivatives with each verdict that occurs."""
         total = np.zeros(len(VERDICTS), int)
         for block in self._blocks:
             total += np.bincount(block.verdict.ravel(), minlength=len(VERDICTS))
@@ -131,7 +131,7 @@ class Report:
         return f"  ... and {more:,} more, see report.elements" if more else ""
 
     def _table(self, most: int = 20) -> Sequence[tuple[str, ...]]:
-        """The header and the lines: all if they are few; else what failed, worst first, or else the kinks, or the first."""
+        """The header and at most `most` rows: the failures, worst first, or else the kinks, or else the first; all if they are few."""
         if sum(self.counts.values()) <= most:
             shown = self.elements
         elif self.failures:
@@ -173,7 +173,7 @@ def check(
     Args:
         f: a function of floats, arrays or Values, or of lists, tuples and dicts of them, with any number
             and shape of outputs.  With up to 1,000 outputs every pair of output and input is compared,
-            with more random combinations of the outputs.  Functions of PyTorch tensors or JAX arrays are
+            with more outputs random combinations of them are.  Functions of PyTorch tensors or JAX arrays are
             differentiated by their own library.
         args: where to check.  Integer arguments and other objects are handed through.
         grad: the gradient to test in place of the engine's, f being plain NumPy: a function of the same
@@ -204,9 +204,9 @@ def check(
     rng = np.random.default_rng(seed)
     subjects: list[Subject] = [under_test]
     if order == 2:
-        if not isinstance(under_test, Ours):
+        if not isinstance(under_test, ValueFunction):
             raise ValueError("check: order=2 differentiates the engine's gradient; elsewhere, check the gradient as a function of its own")
-        subjects.append(second(under_test, rng))
+        subjects.append(gradient_of(under_test, rng))
     if mode == "auto":
         mode = "elements" if sum(leaf.size for leaf in under_test.leaves) <= MANY_INPUTS else "projections"
     blocks: list[Block] = []

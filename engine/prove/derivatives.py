@@ -1,11 +1,12 @@
-"""The derivatives along one line, numerical against analytic, at smaller and smaller steps.
+"""The analytic derivatives along one line against numerical ones, at smaller and smaller steps.
 
-`Derivatives` records what is known about them; `refine` asks for numerical derivatives until each one is
-decided, or the steps end; `confirm` asks again with other steps where the numbers say wrong.
+`Derivatives` holds both, and the verdict on each output.  `refine` estimates numerical derivatives with smaller
+and smaller steps until every output has a verdict, or the step sequence ends.  `confirm` repeats the estimate
+with other steps where the verdict is "wrong".
 
-A step must be large against rounding and small against the distance to the next kink, pole or end of the
-domain, which nobody knows beforehand.  So the step sequence starts with a twentieth of the input and falls
-by powers of 64.
+A step must be large compared with rounding, and small compared with the distance to the nearest kink, pole or
+end of the domain.  That distance is not known beforehand, so the step sequence starts at a twentieth of the
+input, and each step is 1/64 of the one before.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from .results import IMPRECISE, NONDETERMINISTIC, OPEN, RIGHT, WRONG, Block
 
 __all__ = ["FIRST_STEP", "STEP_SEQUENCE", "Derivatives", "confirm", "refine"]
 
-FIRST_STEP = 791_533 * 2.0**-24  # relative to the input, about 1/21: no round number, which could be a period of f
+FIRST_STEP = 791_533 * 2.0**-24  # relative to the input, about 1/21; a round number could be a period of f
 STEP_SEQUENCE = tuple(2.0 ** (-6 * k) for k in range(6))  # multiples of the first step
-CONFIRMING_STEPS = (2.0**-13, 2.0**-6, 0.75, 0.34375)  # multiples of the step that said wrong
+CONFIRMING_STEPS = (2.0**-13, 2.0**-6, 0.75, 0.34375)  # multiples of the step that gave the verdict wrong
 
 
 class Derivatives:
@@ -32,7 +33,8 @@ class Derivatives:
         rule_rounding: the rounding error of the rule.
         unit: |f| / length, the derivative at which the condition number |x f'/f| is 1.
         explained: the difference that the rule's own rounding explains.
-        is_zero: whether the derivative is 0 but for rounding: it is tiny against `unit`, and nothing but rounding error.
+        is_zero: whether the derivative is 0 up to rounding: it is tiny compared with `unit`, and not much larger than its
+            own rounding error.
         largest: the size of the largest derivative by this input.
         slope, error, typical, step: the best numerical derivative so far, its estimated error, the size that the
             error is measured against, and the step that gave it.
@@ -61,35 +63,35 @@ class Derivatives:
         self.conclude(point.random, NONDETERMINISTIC, "two calls at the same point differ")
 
     def conclude(self, where: Array, verdict: int, note: str) -> None:
-        """Enter a verdict and its reason for the outputs that a boolean array chooses."""
+        """Set the verdict and its reason for the outputs where the boolean array is true."""
         self.verdict[where] = verdict
         for j in np.flatnonzero(where).tolist():
             self.notes[j] = note
 
     def conclude_one(self, j: int, verdict: int, slope: float, error: float, note: str) -> None:
-        """Enter a verdict on output j, the numerical derivative that it rests on, and the reason."""
+        """Set the verdict on output j, the numerical derivative that it is based on, and the reason."""
         self.verdict[j], self.slope[j], self.error[j], self.notes[j] = verdict, slope, error, note
 
     def adopt(self, where: Array, found: Estimate) -> None:
-        """Take over a numerical derivative for some outputs."""
+        """Replace the numerical derivative where the boolean array is true."""
         self.slope = np.where(where, found.slope, self.slope).astype(float)
         self.error = np.where(where, found.error, self.error).astype(float)
 
     def write_to(self, block: Block, i: int) -> None:
-        """Enter all of it at place i of a block."""
+        """Write the derivatives, errors, verdicts and notes to place i of a block."""
         block.analytic[:, i], block.numerical[:, i] = self.analytic, self.slope
         block.error[:, i], block.verdict[:, i] = self.error, self.verdict
         block.notes |= {(j, i): note for j, note in self.notes.items()}
 
 
 def tolerance(point: Point, d: Derivatives, slope: Array, error: Array) -> Array:
-    """How far the analytic derivative may lie from a numerical one with that error."""
+    """The largest difference between the analytic derivative and a numerical one that still counts as agreement."""
     size = np.maximum(np.abs(d.exact), np.abs(slope))
     return np.asarray(SAFETY * error + 1e-12 * size + TINY + d.explained + point.atol + point.rtol * np.abs(slope))
 
 
 def sides_differ(point: Point, found: Estimate) -> Array:
-    """Where the derivatives from the left and from the right differ by more than their errors explain."""
+    """For each output whether the derivatives from the left and from the right differ by more than their errors explain."""
     return np.abs(found.right - found.left) > SAFETY * found.gap_error + point.thresholds.usable * found.typical
 
 
@@ -116,10 +118,10 @@ def refine(point: Point, d: Derivatives) -> Estimate | None:
 
 
 def confirm(point: Point, d: Derivatives) -> None:
-    """Ask again with other steps where the numbers say wrong, and keep the verdict only where these agree.
+    """Estimate again with other steps where the verdict is wrong; keep that verdict only where the new estimates agree with the old.
 
-    A function whose period divides the step, or a staircase of even steps, can look like a straight line.
-    One-sided derivatives, which come with a note, are those at the smallest steps and need no confirmation.
+    A function whose period divides the step, or a staircase of even steps, can look like a straight line.  A
+    verdict from one-sided derivatives has a note.  It uses the smallest steps already, and is not estimated again.
     """
     wrong = (d.verdict == WRONG) & np.array([j not in d.notes for j in range(len(d.verdict))])
     steps = d.step[wrong & np.isfinite(d.step)]

@@ -40,7 +40,7 @@ class Tableau:
         self.error: Any = np.inf
 
     def add(self, first: Array, noise: Array) -> None:
-        """The quantity at the next halving; `noise` bounds what rounding did to it."""
+        """Add the quantity at the next halving; `noise` is a bound on its rounding error."""
         row = [first]
         if not self.row:
             self.value, self.error = first, np.full_like(first, np.inf)
@@ -51,11 +51,11 @@ class Tableau:
             self.value = np.where(better, row[j + 1], self.value)
             self.error = np.where(better, error, self.error)
         if self.row:
-            # Halving the step brings the quantity closer, unless the earlier ones were alike by accident:
-            # steps that are multiples of a period.
-            off = np.abs(first - self.value)
-            astray = off > 2.0 * np.abs(self.row[0] - self.value) + 8.0 * noise
-            self.error = np.where(astray, np.maximum(self.error, off), self.error)
+            # Each halving brings the quantity closer to its limit.  If it moved away instead, then the earlier
+            # entries agreed by accident, because their steps were multiples of a period.
+            distance = np.abs(first - self.value)
+            diverges = distance > 2.0 * np.abs(self.row[0] - self.value) + 8.0 * noise
+            self.error = np.where(diverges, np.maximum(self.error, distance), self.error)
         self.row = row
 
 
@@ -73,7 +73,7 @@ class Estimate(NamedTuple):
 
     @property
     def typical(self) -> Array:
-        """The size of the derivative, and where it is 0 that of the function's change."""
+        """The size of the derivative, or the steepest secant where that is larger: a derivative of 0 has a size too."""
         return np.maximum(self.scale, np.abs(self.slope))
 
     @property

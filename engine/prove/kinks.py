@@ -1,7 +1,7 @@
-"""The laws of kinks: the points without a derivative are those that the entry declares, and the vjp says there what the entry says.
+"""The laws of kinks: there is no derivative at the declared kinks, and only there; the vjp is then the entry's convention.
 
 * `at_special_point`: off the declared kinks the vjp is the derivative; on them it follows the entry's convention.
-* `declared_kinks_were_met`: each declared kink was met, and the derivative is missing there indeed.
+* `declared_kinks_were_met`: each declared kink was met at some point, and the derivative is missing there.
 * `no_undeclared_kink`: between the points tried so far the derivative does not jump.
 """
 
@@ -23,10 +23,10 @@ GRID = 160  # points of an interval that is searched for kinks
 
 
 def at_special_point(met: dict[Kink, bool], primitive: Primitive, call: Call) -> None:
-    """Off the declared kinks the derivative exists and is right; on them the vjp says what the entry says.
+    """Off the declared kinks the vjp is the derivative; on them it follows the entry's convention.
 
     Args:
-        met: takes note of the kinks that the call lies on, and whether the derivative is missing there indeed.
+        met: the kinks met so far, each with whether the derivative is missing there; this call's are added.
     """
     distances = {kink: np.absolute(kink.distance(*call.args, **call.params)) for kink in primitive.kinks}
     on = [kink for kink, distance in distances.items() if np.any(distance == 0)]
@@ -76,8 +76,8 @@ def no_undeclared_kink(primitive: Primitive) -> None:
 def _no_undeclared_kink_for(primitive: Primitive, fixed: list[float], params: dict[str, Any], k: int) -> None:
     """The derivative by operand k does not jump while it runs over its interval.
 
-    Where two neighbours differ in slope by more than the pairs beside them, bisection closes in on the change:
-    a steep stretch flattens out as the two come together, a jump stays.
+    Where the slopes at two neighbouring points differ by more than at the neighbouring pairs, bisection narrows the
+    interval.  If the derivative is continuous, the two slopes approach each other; if it jumps, they do not.
     """
 
     def call_at(x: float) -> Call:
@@ -129,10 +129,10 @@ def _about_equal(one: float, two: float) -> bool:
 
 
 def _follows_convention(primitive: Primitive, call: Call, on: list[Kink], k: int, slopes: tuple[float, float, float]) -> None:
-    """The vjp of operand k says on the kinks what the entry says.
+    """The vjp of operand k on the kinks is the entry's convention.
 
-    Where this operand has a derivative after all, it says that.  Where the entry names no single number, as for
-    ties that share evenly, it says a number between the slopes on either side.
+    If the derivative by this operand exists there, the vjp must be that.  If the entry gives no single number, as
+    for ties that share evenly, the vjp must lie between the slopes on the two sides.
     """
     left, here, right = slopes
     if _about_equal(left, right):
@@ -151,7 +151,7 @@ def _follows_convention(primitive: Primitive, call: Call, on: list[Kink], k: int
 
 
 def _convention(kink: Kink, left: float, right: float) -> float | None:
-    """The number that the entry's words name, given the slopes on either side; None where they name none."""
+    """The number that the entry's words stand for, given the slopes on the two sides; None if they give no single number."""
     if kink.value.startswith("0"):
         return 0.0
     if "left" in kink.value:
@@ -160,7 +160,7 @@ def _convention(kink: Kink, left: float, right: float) -> float | None:
 
 
 def _bends(primitive: Primitive, call: Call, k: int, i: int) -> bool:
-    """Whether the derivative, which exists, has a kink of its own: its own slopes on the left and on the right differ."""
+    """Whether the derivative itself has a kink here: its slopes on the left and on the right differ."""
     a, b, c, d = (_slope(primitive, call, k, i, step)[1] for step in (-2e-3, -1e-3, 1e-3, 2e-3))
     return abs((b - a) - (d - c)) > 0.1 * (abs(b - a) + abs(d - c)) + 1e-9
 

@@ -5,7 +5,7 @@ linear           it is linear in the cotangent
 same_everywhere  results and gradients are the same recorded or not, in every memory layout and dtype, and nothing is written to
 same_on_floats   an elementwise rule gives on Python floats what it gives on arrays
 second           the vjp, recorded, has the right derivative itself
-beside_nan       an operand that is NaN and not part of the result gets no gradient, and does not spoil the others'
+beside_nan       an operand that is NaN and does not reach the result gets no gradient, and the others' gradients stay right
 readable         the primitive can be drawn and explained
 """
 
@@ -153,7 +153,7 @@ def second(primitive: Primitive, call: Call) -> None:
 
 
 def _agrees_with_numerical(what: str, f: Callable[..., Any], *args: Any, **options: Any) -> None:
-    """Analytic and numerical derivatives agree: many elements along random directions, and one by one where those are not all right.
+    """Analytic and numerical derivatives agree.  Many elements are compared along random directions first, and one by one if that fails.
 
     A derivative that is too noisy to decide is accepted within 1e-9 of the largest one.
     """
@@ -236,9 +236,9 @@ def _strided(data: Any) -> Any:
     data = np.asarray(data, float)
     if not data.ndim:
         return data
-    roomy = np.full((*data.shape[:-1], 2 * data.shape[-1]), np.nan)[..., ::-2]
-    roomy[...] = data
-    return roomy
+    spaced = np.full((*data.shape[:-1], 2 * data.shape[-1]), np.nan)[..., ::-2]
+    spaced[...] = data
+    return spaced
 
 
 def _read_only(data: Any) -> Any:
@@ -281,21 +281,21 @@ def same_on_floats(primitive: Primitive, call: Call) -> None:
 
 
 def beside_nan(primitive: Primitive, call: Call) -> None:
-    """Where a NaN does not reach the result, as in fmax, it gets no gradient and does not spoil the others'."""
-    blank = [k for k, arg in enumerate(call.args) if arg != arg]
-    if not blank or not math.isfinite(primitive(*call.args, **call.params)):
+    """A NaN that does not reach the result, as in fmax, gets no gradient, and the others' gradients stay right."""
+    nans = [k for k, arg in enumerate(call.args) if arg != arg]
+    if not nans or not math.isfinite(primitive(*call.args, **call.params)):
         return
     names = operand_names(primitive, len(call.args))
-    others = [k for k, _ in vjps(primitive, call) if k not in blank]
+    others = [k for k, _ in vjps(primitive, call) if k not in nans]
     _agrees_with_numerical("beside a NaN it", primitive, *call.args, argnums=others, names=names)
     _, found = gradients(primitive, call, 1.0)
-    for k in blank:
+    for k in nans:
         if found[k]:
             raise AssertionError(f"operand {names[k]} is NaN and not part of the result, yet its gradient is {found[k]}")
 
 
 def readable(primitive: Primitive, call: Call) -> None:
-    """It draws and explains like every other: the picture shows its symbol, and every text the operands by name."""
+    """It can be drawn and explained: the picture shows its symbol, and every text names the operands."""
     from .. import draw, explain, to_text
 
     out = primitive(*labelled_leaves(primitive, call), **call.params)

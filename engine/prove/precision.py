@@ -1,14 +1,14 @@
 """A function at one point, evaluated as precisely as possible, and the rounding errors there.
 
-A wrong derivative differs from the numerical one, and so does a right one that was rounded.  To tell the
-two apart, a `Point` knows three things about rounding:
+A wrong derivative differs from the numerical one, and a right derivative differs as well, by its rounding error.
+To distinguish the two, a `Point` knows three things about rounding:
 
 * The *working precision*.  The function and the derivative under test are evaluated in the widest floating
   dtype in which the function still gives its values: the machine's extended precision where there is one.
 * The *noise* of the function: the rounding error of one evaluation, measured from its values close by.  It
   can be much larger than one unit in the last place, because a function may subtract large numbers inside.
   (Moré & Wild 2011, "Estimating computational noise", SIAM J. Sci. Comput. 33:1292-1314, measure it from a
-  table of differences; here it is what a fitted parabola leaves over.)
+  table of differences; here it is the residual of a fitted parabola.)
 * The *rounding error of the rule*: how far two differently rounded evaluations of the derivative lie apart.
 
 Where extended precision is missing, the complex step sharpens the estimate (Squire & Trapp 1998, "Using
@@ -35,28 +35,28 @@ TINY = float(np.finfo(np.float64).tiny)  # the smallest normal float64
 MANY_OUTPUTS = 1_000  # above this number, or MANY_PAIRS, random combinations of the outputs are compared
 MANY_PAIRS = 1_000_000
 MANY_NUMBERS = 100_000  # above this number of inputs, extended precision would take minutes
-COTANGENTS = 8  # how many random combinations
-SAFETY = 8.0  # a tolerance is so many estimated errors
-NEIGHBOURHOODS = (791_533 * 2.0**-63, 791_533 * 2.0**-53)  # relative distances at which only rounding makes a function rough
+COTANGENTS = 8  # the number of random combinations
+SAFETY = 8.0  # a tolerance is this many estimated errors
+NEIGHBOURHOODS = (791_533 * 2.0**-63, 791_533 * 2.0**-53)  # relative distances at which a smooth function is a parabola
 NEIGHBOURS = np.array([1.0, 1.93, 2.71, 3.14, 4.67, 5.77, 7.39])  # unevenly spaced, so that no even staircase looks like a line
 COMPLEX_STEP = 1e-100  # relative to the input
 
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """What a numerical derivative is good for, by its relative error; from the smallest error to the largest."""
+    """The largest relative errors with which a numerical derivative serves each purpose, in ascending order."""
 
     converged: float  # no smaller step is needed
-    accepts: float  # enough to call a derivative right that agrees
-    rejects: float  # enough to call a derivative wrong that does not
-    usable: float  # the largest error at which it still counts as a derivative
+    accepts: float  # precise enough to call an agreeing derivative right
+    rejects: float  # precise enough to call a differing derivative wrong
+    usable: float  # with a larger error it does not count as a derivative
 
     @classmethod
     def at(cls, eps: float) -> Thresholds:
         """The thresholds for a function whose values have the relative rounding error eps.
 
-        The best step of a central difference has an error of about eps^(2/3); extrapolation comes close to
-        eps^(3/4).  Neither is asked for more than 1e-11.
+        A central difference with the best step has an error of about eps^(2/3), and extrapolation comes close to
+        eps^(3/4).  No error smaller than 1e-11 is required.
         """
         converged = max(1e-11, eps**0.75)
         return cls(converged, 10 * converged, 100 * converged, max(1e-6, 30 * eps ** (2 / 3)))
@@ -105,7 +105,7 @@ class Point:
             self.cotangents = cotangents
         else:
             self.cotangents = np.eye(values.size) if every else rng.standard_normal((COTANGENTS, values.size))
-        self.analytic, self.connected = subject.pull(self.cotangents)
+        self.analytic, self.connected = subject.vjp(self.cotangents)
         self.random = self._differs_when_repeated(values)
         outputs = self._choose_precision(values, inputs)
         self.dtype = np.result_type(*self.leaves)
@@ -165,13 +165,13 @@ class Point:
     def _differs_when_repeated(self, values: Array) -> Array:
         """For each number that is differentiated, whether a second call gave another value or derivative."""
         differs = ~_equal(self.combine(values), self.combine(self.subject.evaluate(self.subject.leaves)))
-        again, _ = self.subject.pull(self.cotangents)
+        again, _ = self.subject.vjp(self.cotangents)
         for one, two in zip(self.analytic, again, strict=True):
             differs = differs | ~_equal(one, two).all(axis=1)
         return differs
 
     def _choose_precision(self, values: Array, inputs: int) -> Array:
-        """Go over to the widest dtype in which the function still gives its values; return the outputs in it."""
+        """Change to the widest dtype in which the function still gives its values; return the outputs in it."""
         leaves, own = self.subject.leaves, np.result_type(*self.subject.leaves)
         self.leaves, self.exact, self.widened = list(leaves), self.analytic, False
         self.own_eps = float(np.finfo(own).eps)
@@ -183,7 +183,7 @@ class Point:
                 outputs = self.subject.evaluate(wide)
                 if outputs.dtype != dtype or not np.allclose(outputs, values, rtol=1e-2, atol=1e-300, equal_nan=True):
                     continue
-                exact, _ = self.subject.at(wide).pull(self.cotangents)
+                exact, _ = self.subject.at(wide).vjp(self.cotangents)
             except (TypeError, ValueError, ArithmeticError, RuntimeError):
                 continue
             self.leaves = wide
@@ -195,9 +195,9 @@ class Point:
     def _noise(self) -> Array:
         """The rounding error of each output, measured where a smooth function is nearly a straight line.
 
-        What a parabola through seven neighbours leaves over is noise.  It is measured on both sides, because one
-        may hold a kink, and the smaller one counts.  Where rounding makes two neighbours equal, the neighbours
-        are taken from farther away.
+        The noise is the residual of a parabola fitted to seven neighbours.  It is measured on both sides of the point,
+        and the smaller one counts, because there may be a kink on one side.  Where rounding makes two neighbouring
+        values equal, neighbours farther away are used.
         """
         lines = [self.random_line(k) for k in range(len(self.leaves))]
         basis = np.linalg.qr(np.vander(NEIGHBOURS, 3))[0]
@@ -214,9 +214,9 @@ class Point:
                     )
                 residual = rows - basis @ (basis.T @ rows)
                 sides.append(np.sqrt(np.sum(residual**2, axis=0) / (len(NEIGHBOURS) - 3)))
-                told_apart = np.all(np.diff(rows, axis=0) != 0, axis=0)
+                distinct = np.all(np.diff(rows, axis=0) != 0, axis=0)
             noise = np.where(too_close, 4 * np.fmin(*sides), noise)
-            too_close &= ~told_apart
+            too_close &= ~distinct
             if not too_close.any():
                 break
         return np.nan_to_num(noise, nan=0.0, posinf=0.0)
@@ -229,7 +229,7 @@ class Point:
         other = self.exact
         if not self.widened and not self.random.any():
             nudged = [leaf * leaf.dtype.type(1 + 4 * np.finfo(leaf.dtype).eps) for leaf in self.subject.leaves]
-            other, _ = self.subject.at(nudged).pull(self.cotangents)
+            other, _ = self.subject.at(nudged).vjp(self.cotangents)
         return [np.abs(one - two) for one, two in zip(self.analytic, other, strict=True)]
 
     @cached_property
@@ -259,9 +259,9 @@ class Point:
     def _sharpened(self, found: Estimate, rough: Array, line: Line) -> Estimate:
         """The estimate with the complex step's derivative in the rough places, where the two agree.
 
-        Im f(x + it) / t subtracts nothing, so it has no cancellation, and t can be so small that the truncation
-        error vanishes.  It needs a function that is analytic and written for complex numbers; whether it is,
-        the real difference decides.
+        Im f(x + it) / t contains no subtraction, so it has no cancellation, and t can be so small that the truncation
+        error vanishes.  The function must be analytic and accept complex numbers.  Agreement with the real
+        difference shows that it is.
         """
         t = COMPLEX_STEP * line.length
         outputs = self.subject.complex_evaluate(self.moved(line, self.dtype.type(t) * np.complex64(1j)))

@@ -48,10 +48,10 @@ def assert_rule(primitive: Primitive, *, order: int = 2) -> None:
     * it is linear in the cotangent, and differentiable again (`order` 1 leaves that out);
     * recorded on Values, on Python floats, on float32, on strided, Fortran-ordered, read-only and empty
       arrays the results and gradients are the same, and no operand is written to;
-    * the declared kinks are true (there is no derivative there), the vjp says there what the entry says ("0",
-      "... from the left", "... from the right", "... evenly"), and there is no kink at 0, ±½, ±1, ±2, a tie,
-      or (operands taken one by one) anywhere between, that the entry does not declare;
-    * it draws and explains.
+    * at the declared kinks there is no derivative, and the vjp is what the entry says ("0", "... from the left",
+      "... from the right", "... evenly"); there is no undeclared kink at 0, ±½, ±1, ±2, a tie, or (operands
+      taken one by one) anywhere between;
+    * it can be drawn and explained.
 
     Operands are drawn from the entry's domain.  The proof is the same at every run.
 
@@ -68,22 +68,22 @@ def assert_rule(primitive: Primitive, *, order: int = 2) -> None:
             raise AssertionError(f"no operands of {primitive.name} lie in its domain and clear of its kinks: {primitive.kinks}")
         for call in ordinary:
             for law in (*FIRST_ORDER, laws.second) if order > 1 else FIRST_ORDER:
-                _obey(law, primitive, call)
+                _require(law, primitive, call)
         for call in points.scattered_calls(primitive):
-            _obey(laws.derivative, primitive, call)
-            _obey(laws.same_on_floats, primitive, call)
+            _require(laws.derivative, primitive, call)
+            _require(laws.same_on_floats, primitive, call)
         met: dict[Kink, bool] = {}
         for call in points.special_calls(primitive):
-            _obey(partial(kinks.at_special_point, met), primitive, call)
+            _require(partial(kinks.at_special_point, met), primitive, call)
         kinks.declared_kinks_were_met(met, primitive)
         kinks.no_undeclared_kink(primitive)
         for call in points.limit_calls(primitive):
-            _obey(laws.beside_nan if any(np.size(arg) for arg in call.args) else laws.same_everywhere, primitive, call)
-        _obey(laws.readable, primitive, ordinary[0])
+            _require(laws.beside_nan if any(np.size(arg) for arg in call.args) else laws.same_everywhere, primitive, call)
+        _require(laws.readable, primitive, ordinary[0])
 
 
-def _obey(law: Law, primitive: Primitive, call: Call) -> None:
-    """Try a law; where it is broken, or the rule raises, say so with the simplest call found that shows it."""
+def _require(law: Law, primitive: Primitive, call: Call) -> None:
+    """Try a law; if it is broken, or the rule raises, raise AssertionError with the simplest call found that shows it."""
     problem = _problem(law, primitive, call)
     if problem is None:
         return
@@ -104,7 +104,7 @@ def _obey(law: Law, primitive: Primitive, call: Call) -> None:
 
 
 def _problem(law: Law, primitive: Primitive, call: Call) -> Exception | None:
-    """What a law, or the rule itself, raises at a call; None where all is well."""
+    """What a law, or the rule itself, raises at a call; None if it raises nothing."""
     try:
         law(primitive, call)
     except Exception as error:

@@ -17,7 +17,7 @@ from .. import calculus
 from .differences import LEVELS, Array
 from .precision import Line, Point
 from .results import IMPRECISE, RIGHT, WRONG, Block
-from .subjects import Ours, Subject, subscript
+from .subjects import Subject, ValueFunction, subscript
 from .verdicts import judge
 
 __all__ = ["elements", "projections", "taylor", "transpose"]
@@ -33,7 +33,7 @@ def elements(point: Point, progress: bool | None) -> list[Block]:
     for k, i in with_progress_bar([(k, i) for k, leaf in enumerate(point.leaves) for i in range(leaf.size)], progress):
         line = point.axis(k, i)
         found = judge(point, line)
-        if line.length < 1e-6 and (found.verdict == IMPRECISE).any():  # steps relative to so small a number may drown in rounding
+        if line.length < 1e-6 and (found.verdict == IMPRECISE).any():  # steps relative to so small a number may be smaller than rounding
             from_zero = judge(point, Line(k, line.direction, 1.0))
             found = from_zero if (from_zero.verdict == RIGHT).all() else found
         found.write_to(blocks[k], i)
@@ -105,8 +105,8 @@ def _order_of_the_remainder(point: Point, line: Line) -> Array:
     noise = np.array([64 * point.eps * (point.magnitude + h * np.abs(linear)) + h * rule_rounding for h in steps])
     order = np.full(len(linear), 2.0)
     for j in range(len(order)):
-        audible = remainders[:, j] > 100 * noise[:, j]
-        slopes = np.log(remainders[:-1, j] / remainders[1:, j])[audible[:-1] & audible[1:]] / np.log(4.0)
+        measurable = remainders[:, j] > 100 * noise[:, j]
+        slopes = np.log(remainders[:-1, j] / remainders[1:, j])[measurable[:-1] & measurable[1:]] / np.log(4.0)
         if len(slopes):
             order[j] = slopes[-1]
     return order
@@ -121,7 +121,7 @@ def transpose(subject: Subject, rng: np.random.Generator, directions: int) -> li
     Raises:
         ValueError: the function is not one of the engine's Values.
     """
-    if not isinstance(subject, Ours):
+    if not isinstance(subject, ValueFunction):
         raise ValueError("check: mode='transpose' compares with the engine's forward mode, so it needs a function of Values")
 
     def flat(*leaves: Any) -> Any:

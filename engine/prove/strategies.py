@@ -12,9 +12,9 @@
     @given(some.programs())                  # a random graph over the whole rule table
     def test_backprop(program): ...
 
-A numerical derivative means nothing at a kink, and little close to one.  So every strategy here keeps a
+There is no derivative at a kink, and a numerical derivative close to one is wrong.  So every strategy here keeps a
 *margin* to the points named in `away_from`, and between any two elements of an array (an array with a tie
-sits on a kink of max, sort and norm).  Draws shrink towards few, small and simple numbers.
+lies on a kink of max and sort).  Draws shrink towards few, small and simple numbers.
 
 Needs hypothesis: pip install 'chainrule[prove]'.
 """
@@ -60,7 +60,7 @@ __all__ = [
 def scalars(low: float = LOW, high: float = HIGH, *, away_from: Collection[float] = (), margin: float = MARGIN) -> st.SearchStrategy[float]:
     """Floats between low and high (both included), none closer than `margin` to a number in `away_from`.
 
-    0 is drawn, numbers below 1e-6 in size are not: what follows 0 by that little is a matter for a test of its own.
+    0 is drawn; other numbers below 1e-6 in size are not, because they need tests with tolerances of their own.
     """
     edges = [low]
     for point in sorted(away_from):
@@ -110,7 +110,7 @@ def values(
 
 @st.composite
 def _distinct(draw: Any, count: int, low: float, high: float, away_from: Collection[float], margin: float) -> list[float]:
-    """Numbers on a grid of twice the margin, moved together by up to one margin: distinct, and of any value."""
+    """Distinct numbers: points of a grid with twice the margin between neighbours, all shifted by the same part of a margin."""
     grid: list[float] = []
     while len(grid) < 2 * count or not grid:
         step = 2 * margin
@@ -151,8 +151,8 @@ class Contraction(NamedTuple):
 def contractions(draw: Any, max_side: int = 3, *, min_side: int = 1) -> Contraction:
     """Sums of products of one to three operands: subscripts of einsum with shapes that fit.
 
-    Letters may stand twice in one operand (a diagonal), in one operand alone (summed out), in several
-    with the result (a batch); the usual ones (a matrix product, an outer product, a trace) come often.
+    A letter may occur twice in one operand (a diagonal), in one operand only (it is summed over), or in several
+    operands and the result (a batch).  Common products (a matrix product, an outer product, a trace) are drawn often.
     """
     usual = draw(st.sampled_from(["", "ij,jk->ik", "ij,j->i", "i,i->", "i,j->ij", "lij,ljk->lik", "ii->", "ii->i"]))
     terms = usual.partition("->")[0].split(",") if usual else draw(st.lists(st.text("ijkl", max_size=3), min_size=1, max_size=3))
@@ -218,7 +218,7 @@ def operands(draw: Any, primitive: Primitive) -> Call:
 class Step(NamedTuple):
     """One operation of a program: a name of the rule table, its operands, its parameters.
 
-    An operand is the number of a node (inputs first, then steps, from 0), or a float that stands in the formula.
+    An operand is the number of a node (inputs first, then steps, from 0), or a float constant.
     """
 
     name: str
@@ -236,7 +236,7 @@ class Program:
 
     Attributes:
         inputs: floats and arrays on which every intermediate value is finite and clear of kinks.
-        steps: in the order of computation; every one is needed for an output.
+        steps: in the order of computation; each is needed for some output.
         outputs: the numbers of the nodes that are returned.
     """
 
@@ -255,7 +255,7 @@ class Program:
         self.outputs = tuple(place[o] for o in outputs)
 
     def run(self, apply: Callable[..., Any], inputs: Sequence[Any]) -> Any:
-        """Compute with apply(name, *operands, **params) for each step, so that another library can take the table's place."""
+        """Compute each step by apply(name, *operands, **params); with another `apply`, another library can do the steps."""
         nodes = list(inputs)
         for step in self.steps:
             nodes.append(apply(step.name, *(nodes[o] if isinstance(o, int) else o for o in step.operands), **step.params))
@@ -292,11 +292,11 @@ class Program:
     __repr__ = __str__
 
 
-_LIMIT = 100.0  # larger intermediate values than this are not entered
+_LIMIT = 100.0  # the largest intermediate value that a program may have
 
 
 class _Builder:
-    """Enters steps one by one, each only if its numbers are finite, of moderate size and clear of kinks."""
+    """Adds steps one by one, each only if its result is finite, of moderate size and clear of kinks."""
 
     def __init__(self, inputs: Sequence[Any]):
         self.inputs = list(inputs)
@@ -319,8 +319,8 @@ class _Builder:
         self.steps.append(Step(name, operands, params))
         return len(self.data) - 1
 
-    def fold(self, node: int, domain: tuple[float, float]) -> int | None:
-        """A node like this one whose values lie inside the domain, squashed into it where they do not."""
+    def fit_domain(self, node: int, domain: tuple[float, float]) -> int | None:
+        """This node if its values lie inside the domain; otherwise a new node that maps them into the domain; None if that fails."""
         low, high = domain
         inside = np.all((low + MARGIN <= self.data[node]) & (self.data[node] <= high - MARGIN))
         if inside:
@@ -339,7 +339,7 @@ class _Builder:
         return place
 
     def apply(self, name: str, case: int, picks: Sequence[int]) -> None:
-        """Enter a primitive: `picks` counts back from the newest node, `case` chooses among its parameters."""
+        """Add a step with this primitive; `picks` chooses operands, counted back from the newest node, and `case` its parameters."""
         primitive, newest = TABLE[name], len(self.data) - 1
         cases = primitive.cases
         params = cases[case % len(cases)].params if cases else {}
@@ -347,7 +347,7 @@ class _Builder:
         steps = len(self.steps)
         for shift in range(newest + 1):  # where these operands do not fit, their neighbours may
             chosen = [(newest - pick - shift) % (newest + 1) for pick in picks[:arity]]
-            operands = [self.fold(node, primitive.domain[0 if primitive.variadic else k]) for k, node in enumerate(chosen)]
+            operands = [self.fit_domain(node, primitive.domain[0 if primitive.variadic else k]) for k, node in enumerate(chosen)]
             if None not in operands and self.enter(name, tuple(o for o in operands if o is not None), params) is not None:
                 return
             del self.steps[steps:], self.data[newest + 1 :]
@@ -362,9 +362,9 @@ def programs(names: Collection[str] | None = None, *, max_steps: int = 12, max_i
 
     Args:
         names: the primitives to use, all of the table by default: `programs(["add", "tanh", "matmul"])`.
-            Squashing a value into a domain may add sigmoid, softplus, add and multiply.
-        max_steps: at most so many operations (before what brings operands into a domain).
-        max_inputs: at most so many inputs.
+            To map values into a domain, sigmoid, softplus, add and multiply may be added.
+        max_steps: the largest number of operations, those that map operands into a domain not counted.
+        max_inputs: the largest number of inputs.
     """
     if unknown := sorted(set(names or ()) - TABLE.keys()):
         raise ValueError(f"not in the rule table: {', '.join(unknown)}")

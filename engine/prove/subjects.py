@@ -1,7 +1,7 @@
-"""Functions under test: ours, plain NumPy with a gradient by hand, PyTorch's, JAX's.
+"""Functions under test: of Values, in plain NumPy with a gradient written by hand, of PyTorch tensors, of JAX arrays.
 
-Each is seen as numbers in, numbers out: `leaves` are the arrays to differentiate by, `evaluate` gives all
-outputs in one row, and `pull` gives cotangentsᵀ·J from the derivative that is to be tested.
+A `Subject` is a function from numbers to numbers.  `leaves` are the arrays to differentiate by, `evaluate` gives
+all outputs as one flat array, and `vjp` gives cotangentsᵀ·J, the derivative under test.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class KinkNode(NamedTuple):
 
 
 class Subject:
-    """A function, its arguments, and the derivative to test; the parts that the libraries share.
+    """A function, its arguments and the derivative under test: what all libraries have in common.
 
     Attributes:
         leaves: the numbers to differentiate by, each an array of its own dtype.
@@ -68,8 +68,8 @@ class Subject:
         other.leaves = list(leaves)
         return other
 
-    def fill(self, leaves: Sequence[Any]) -> list[Any]:
-        """The arguments, with these objects in place of the leaves."""
+    def arguments_with(self, leaves: Sequence[Any]) -> list[Any]:
+        """The arguments of f, with these objects in place of the leaves."""
         objects = iter(leaves)
         args = list(self.args)
         for n in self.chosen:
@@ -78,10 +78,10 @@ class Subject:
 
     def call(self, leaves: Sequence[Any]) -> list[tuple[str, Any]]:
         """f's outputs and the path to each, with these objects in place of the leaves."""
-        return list(paths(self.f(*self.fill(leaves))))
+        return list(paths(self.f(*self.arguments_with(leaves))))
 
     def wrapped(self, leaves: Sequence[Array]) -> list[Any]:
-        """The leaves as f takes them."""
+        """The leaves in the form in which f takes them: Values, tensors, arrays."""
         return [self.wrap(leaf, like) for leaf, like in zip(leaves, self.originals, strict=True)]
 
     def outputs(self, leaves: Sequence[Array]) -> list[tuple[str, Any]]:
@@ -89,8 +89,8 @@ class Subject:
         return self.call(self.wrapped(leaves))
 
     def evaluate(self, leaves: Sequence[Array]) -> Array:
-        """All outputs in one row."""
-        return row([self.numbers(output) for _, output in self.outputs(leaves)])
+        """All outputs as one flat array."""
+        return flatten([self.numbers(output) for _, output in self.outputs(leaves)])
 
     def labels(self) -> list[str]:
         """A name for each number of the output, "" if there is only one."""
@@ -103,7 +103,7 @@ class Subject:
     # ── what differs between the libraries ────────────────────────────────────
 
     def is_number(self, leaf: Any) -> bool:
-        """Whether to differentiate by it."""
+        """Whether f is differentiated by this leaf of its arguments."""
         if isinstance(leaf, Value):
             return leaf.requires_grad
         return isinstance(leaf, (float, np.floating)) or (isinstance(leaf, np.ndarray) and leaf.dtype.kind == "f")
@@ -113,11 +113,11 @@ class Subject:
         return leaf._data if isinstance(leaf, Value) else leaf
 
     def wrap(self, array: Array, like: Any) -> Any:
-        """Numbers as f takes them, in place of the argument `like`; f may do with them what it likes."""
+        """Numbers in the form in which f takes the argument `like`; a copy, so that f may write to it."""
         return array.copy() if array.ndim else float(array) if array.dtype == np.float64 else array[()]
 
-    def pull(self, cotangents: Array) -> tuple[list[Array], list[bool]]:
-        """For each leaf cotangentsᵀ·J, of shape (cotangents, leaf.size), and whether any path leads to it."""
+    def vjp(self, cotangents: Array) -> tuple[list[Array], list[bool]]:
+        """For each leaf cotangentsᵀ·J, of shape (cotangents, leaf.size), and whether the graph has a path from it to an output."""
         raise NotImplementedError
 
     def complex_evaluate(self, leaves: Sequence[Array]) -> Array | None:
@@ -125,8 +125,8 @@ class Subject:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error")
-                return row([output for _, output in self.call([leaf.copy() if leaf.ndim else leaf[()] for leaf in leaves])])
-        except Exception:  # f was not written for this: whatever it raises says no
+                return flatten([output for _, output in self.call([leaf.copy() if leaf.ndim else leaf[()] for leaf in leaves])])
+        except Exception:  # f need not accept complex numbers, and may raise anything if it does not
             return None
 
     def kinks(self, leaves: Sequence[Array]) -> list[KinkNode]:
@@ -138,7 +138,7 @@ class Subject:
         return np.zeros(len(cotangents))
 
 
-class Ours(Subject):
+class ValueFunction(Subject):
     """A function of Values, differentiated by the engine."""
 
     def wrap(self, array: Array, like: Any) -> Any:
@@ -148,7 +148,7 @@ class Ours(Subject):
         """Fresh leaves for a backward pass."""
         return [Value(leaf, label=name) for leaf, name in zip(self.leaves, self.names, strict=True)]
 
-    def pull(self, cotangents: Array) -> tuple[list[Array], list[bool]]:
+    def vjp(self, cotangents: Array) -> tuple[list[Array], list[bool]]:
         inputs = self.inputs()
         rows = [np.zeros((len(cotangents), leaf.size), leaf.dtype) for leaf in self.leaves]
         outputs = [output for _, output in self.call(inputs)]
@@ -195,17 +195,17 @@ class Ours(Subject):
         return total
 
 
-class ByHand(Subject):
+class HandWritten(Subject):
     """A function in plain NumPy and a gradient written by hand: a function of the same arguments, or its result."""
 
     def __init__(self, f: Callable[..., Any], args: Sequence[Any], argnums: Any, names: Sequence[str] | None, grad: Any):
         super().__init__(f, args, argnums, names)
         self.grad = grad
 
-    def pull(self, cotangents: Array) -> tuple[list[Array], list[bool]]:
+    def vjp(self, cotangents: Array) -> tuple[list[Array], list[bool]]:
         result = self.grad
         if callable(result):
-            result = result(*self.fill(self.wrapped(self.leaves)))
+            result = result(*self.arguments_with(self.wrapped(self.leaves)))
         alone = len(self.leaves) == 1 and not isinstance(result, (tuple, dict))
         parts = [result] if alone else tree_leaves(result)
         if len(parts) != len(self.leaves):
@@ -222,7 +222,7 @@ class ByHand(Subject):
         return rows, [True] * len(rows)
 
 
-class Torch(Subject):
+class TorchFunction(Subject):
     """A function of PyTorch tensors, differentiated by its autograd (so also torch.autograd.Function)."""
 
     def is_number(self, leaf: Any) -> bool:
@@ -234,7 +234,7 @@ class Torch(Subject):
     def wrap(self, array: Array, like: Any) -> Any:
         return sys.modules["torch"].tensor(array, device=like.device)
 
-    def pull(self, cotangents: Array) -> tuple[list[Array], list[bool]]:
+    def vjp(self, cotangents: Array) -> tuple[list[Array], list[bool]]:
         torch = sys.modules["torch"]
         inputs = [tensor.requires_grad_() for tensor in self.wrapped(self.leaves)]
         flat = torch.cat([output.reshape(-1) for _, output in self.call(inputs)])
@@ -249,7 +249,7 @@ class Torch(Subject):
         return rows, connected
 
 
-class Jax(Subject):
+class JaxFunction(Subject):
     """A function of JAX arrays, differentiated by jax.vjp; in double precision whatever JAX is set to."""
 
     def is_number(self, leaf: Any) -> bool:
@@ -267,7 +267,7 @@ class Jax(Subject):
         with _double_precision(sys.modules["jax"]):
             return super().outputs(leaves)
 
-    def pull(self, cotangents: Array) -> tuple[list[Array], list[bool]]:
+    def vjp(self, cotangents: Array) -> tuple[list[Array], list[bool]]:
         jax = sys.modules["jax"]
 
         def flat(*leaves: Any) -> Any:
@@ -282,22 +282,22 @@ class Jax(Subject):
 
 
 def _double_precision(jax: Any) -> Any:
-    """The context in which JAX keeps float64; its older releases have it elsewhere."""
+    """The context in which JAX keeps float64; older releases have it in another module."""
     return jax.enable_x64(True) if hasattr(jax, "enable_x64") else jax.experimental.enable_x64(True)
 
 
 def subject(f: Callable[..., Any], args: Sequence[Any], grad: Any, argnums: Any, names: Sequence[str] | None) -> Subject:
-    """The function under test, by the library that its arguments come from."""
+    """The function under test, as a `Subject` of the library that its arguments belong to."""
     if grad is not None:
-        return ByHand(f, args, argnums, names, grad)
-    for library, name, kind in (("torch", "Tensor", Torch), ("jax", "Array", Jax)):
+        return HandWritten(f, args, argnums, names, grad)
+    for library, name, kind in (("torch", "Tensor", TorchFunction), ("jax", "Array", JaxFunction)):
         found = sys.modules.get(library)
         if found is not None and any(isinstance(leaf, getattr(found, name)) for arg in args for leaf in tree_leaves(arg)):
             return kind(f, args, argnums, names)
-    return Ours(f, args, argnums, names)
+    return ValueFunction(f, args, argnums, names)
 
 
-def second(first: Ours, rng: np.random.Generator) -> Ours:
+def gradient_of(first: ValueFunction, rng: np.random.Generator) -> ValueFunction:
     """The gradient of a random combination of f's outputs, as a function to differentiate in turn."""
     outputs = [np.shape(first.numbers(output)) for _, output in first.outputs(first.leaves)]
     weights = [np.asarray(1.0) if outputs == [()] else rng.standard_normal(shape) for shape in outputs]
@@ -313,7 +313,7 @@ def second(first: Ours, rng: np.random.Generator) -> Ours:
     def slopes(*leaves: Any) -> Any:
         return calculus.grad(combined)(list(leaves))
 
-    class Gradient(Ours):
+    class Gradient(ValueFunction):
         def labels(self) -> list[str]:
             return [
                 f"∂f/∂{name}{subscript(i)}" for name, leaf in zip(first.names, self.leaves, strict=True) for i in np.ndindex(leaf.shape)
@@ -325,8 +325,8 @@ def second(first: Ours, rng: np.random.Generator) -> Ours:
 # ── structures ────────────────────────────────────────────────────────────────
 
 
-def row(parts: Sequence[Any]) -> Array:
-    """All numbers in one row."""
+def flatten(parts: Sequence[Any]) -> Array:
+    """All numbers of some arrays in one flat array."""
     return np.concatenate([np.ravel(part) for part in parts]) if parts else np.zeros(0)
 
 
@@ -341,7 +341,7 @@ def subscript(index: Sequence[Any]) -> str:
 
 
 def parameters(f: Callable[..., Any], args: Sequence[Any]) -> list[str]:
-    """What f calls its arguments."""
+    """The names of f's arguments."""
     try:
         signature = list(inspect.signature(f).parameters.values())
     except (TypeError, ValueError):

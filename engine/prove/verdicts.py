@@ -1,12 +1,13 @@
 """Verdicts: what the numbers along one line, and the recorded graph, say about the derivatives there.
 
-`judge` compares the analytic derivatives with numerical ones at smaller and smaller steps.  An output that no
-step decides may have a kink at the point, or be undefined on one side, which the one-sided limits tell, or be
-too noisy.  Three doubts are then raised against the verdict wrong:
+`judge` compares the analytic derivatives with numerical ones at smaller and smaller steps.  An output may have no
+verdict after the smallest step.  Then its one-sided limits show whether it has a kink at the point, or is
+undefined on one side; otherwise it is smooth but noisy.  The verdict "wrong" stands only if nothing else explains
+the difference.  Three explanations are tried:
 
-* another step sequence may give another derivative (`derivatives.confirm`);
-* a node of the graph may lie on its kink, where the derivative is a convention (`look_for_kinks`);
-* rounding inside the function may explain the difference (`Subject.rounding`).
+* other steps give another numerical derivative (`derivatives.confirm`);
+* a node of the graph lies on its kink, where the derivative is a convention (`look_for_kinks`);
+* the function itself has a large rounding error (`allow_for_rounding`).
 """
 
 from __future__ import annotations
@@ -38,14 +39,14 @@ def judge(point: Point, line: Line, *, ask_graph: bool = True) -> Derivatives:
     if ask_graph and point.kink_nodes:
         look_for_kinks(point, d, last)
     if (d.verdict == WRONG).any():
-        excuse_rounding(point, d)
+        allow_for_rounding(point, d)
         if not point.connected[line.leaf]:
             d.conclude(d.verdict == WRONG, DISCONNECTED, "f depends on it, but no path of the graph leads to it")
     judge_own_dtype(point, d)
     return d
 
 
-# ── outputs that no step decided ──────────────────────────────────────────────
+# ── outputs without a verdict after the smallest step ──────────────────────────────────────────────
 
 
 def jumps(point: Point, line: Line, side: float) -> Array:
@@ -86,17 +87,19 @@ def decide_one_sided(point: Point, d: Derivatives, j: int, last: Estimate, jumps
 
 
 def decide_smooth(point: Point, d: Derivatives, j: int, last: Estimate) -> None:
-    """The verdict on output j if its two sides agree, but no step gave its derivative to the wanted precision."""
+    """The verdict on output j if its two sides agree, but the error of its numerical derivative is large."""
     if not np.isfinite(d.slope[j]):
         d.slope[j], d.error[j], d.typical[j] = last.slope[j], last.error[j], last.typical[j]
     error, typical = d.error[j], d.typical[j]
     gap, allowed = abs(d.exact[j] - d.slope[j]), tolerance(point, d, d.slope, d.error)[j]
     if gap <= allowed:
-        # The error must be small against the derivative, or the largest derivative by the same input, or the rule's own rounding.
+        # The error must be small compared with the derivative, with the largest derivative by the same input, or with the
+        # rounding error of the rule.
         enough = max(point.thresholds.usable * typical, 1e-9 * d.largest, d.rule_rounding[j])
         verdict = RIGHT if error <= enough else IMPRECISE
     else:
-        # f may be all noise, or oscillate faster than any step can follow, as sin(exp(200)) does.
+        # Such a numerical derivative means nothing if f is mostly noise, or if it oscillates within the smallest step,
+        # as sin(exp(200)) does.
         noisy = point.eps * point.magnitude[j] > 1e-6 * abs(point.here[j])
         oscillates = abs(d.exact[j]) * point.step * d.line.length * STEP_SEQUENCE[-1] > abs(point.here[j])
         unusable = error > 0.1 * typical and (noisy or oscillates)
@@ -109,18 +112,19 @@ def decide_smooth(point: Point, d: Derivatives, j: int, last: Estimate) -> None:
 # ── what the recorded graph knows ─────────────────────────────────────────────
 
 
-def excuse_rounding(point: Point, d: Derivatives) -> None:
-    """A difference that the rounding inside the function explains, to first order, is not called wrong."""
+def allow_for_rounding(point: Point, d: Derivatives) -> None:
+    """Replace wrong by imprecise where the rounding error of the function, to first order, explains the difference."""
     explained = SAFETY * point.rounding_of_outputs / (point.step * d.line.length)
     small = np.abs(d.exact - d.slope) <= explained
     d.conclude((d.verdict == WRONG) & small, IMPRECISE, "rounding inside the function explains the difference")
 
 
 def look_for_kinks(point: Point, d: Derivatives, last: Estimate | None) -> None:
-    """Name the kinks that the numbers show, and find those that they do not show.
+    """Find the nodes of the graph that lie on their kink, and name the first one in the notes.
 
-    Where a node lies on its kink and leaves it when the input moves, the derivative is a matter of convention,
-    even if the kinks cancel in the output.  Then the rule is judged at both neighbours, where it is not.
+    If a node lies on its kink and leaves it when the input moves, then the analytic derivative is a convention,
+    even if the kinks cancel in the output and the numerical derivative exists.  So the rule is judged at a
+    neighbour on each side of the point, where no convention is needed.
     """
     distance = nearest_power_of_two(point.step * d.line.length)
     leaving = nodes_leaving_their_kink(point, d.line, distance)
@@ -134,9 +138,9 @@ def look_for_kinks(point: Point, d: Derivatives, last: Estimate | None) -> None:
     doubted = (d.verdict == WRONG) | (d.verdict == IMPRECISE)
     if not doubted.any():
         return
-    left, right = judge_beside(point, d.line, -distance / 1024), judge_beside(point, d.line, distance / 1024)
+    left, right = judge_at_neighbour(point, d.line, -distance / 1024), judge_at_neighbour(point, d.line, distance / 1024)
     allowed = doubted & (left.verdict == RIGHT) & (right.verdict == RIGHT)
-    if sum(count for _, count in leaving) == 1:  # no other kink to cancel with: the derivative lies between the neighbours'
+    if sum(count for _, count in leaving) == 1:  # a single kink cannot cancel: the derivative lies between those of the neighbours
         slack = 1e-2 * (np.abs(left.exact) + np.abs(right.exact)) + d.explained
         allowed &= np.minimum(left.exact, right.exact) - slack <= d.exact
         allowed &= d.exact <= np.maximum(left.exact, right.exact) + slack
@@ -144,9 +148,9 @@ def look_for_kinks(point: Point, d: Derivatives, last: Estimate | None) -> None:
 
 
 def nodes_leaving_their_kink(point: Point, line: Line, distance: float) -> list[tuple[KinkNode, int]]:
-    """The nodes with elements on their kink that leave it when the input moves, and how many elements do.
+    """The nodes with elements that lie on their kink and leave it when the input moves, with the number of such elements.
 
-    None where the program takes another path there, so that its nodes are others.
+    The list is empty if the program takes another branch there, so that the two graphs cannot be compared.
     """
     there = point.subject.kinks(_in_own_dtype(point, line, distance))
     if [node.name for node in there] != [node.name for node in point.kink_nodes]:
@@ -158,7 +162,7 @@ def nodes_leaving_their_kink(point: Point, line: Line, distance: float) -> list[
     ]
 
 
-def judge_beside(point: Point, line: Line, distance: float) -> Derivatives:
+def judge_at_neighbour(point: Point, line: Line, distance: float) -> Derivatives:
     """The verdicts at a neighbour of the point, with steps so short that they do not reach the point."""
     subject = point.subject.at(_in_own_dtype(point, line, distance))
     neighbour = Point(subject, point.rng, point.step / 4096, point.atol, point.rtol, point.cotangents)
@@ -175,7 +179,7 @@ def _in_own_dtype(point: Point, line: Line, distance: float) -> list[Array]:
 
 
 def judge_own_dtype(point: Point, d: Derivatives) -> None:
-    """A rule may be right as a formula, and yet overflow or lose its digits in the dtype that it is used in."""
+    """A rule that is right as a formula may still overflow, or lose its digits, in the dtype in which it is used."""
     good = (d.verdict == RIGHT) | (d.verdict == KINK)
     finite = np.isfinite(d.analytic)
     d.conclude(good & ~finite, WRONG, "right in a wider dtype, not finite in this one")
