@@ -191,6 +191,11 @@ class Value(Operators):
         return self._primitive is None
 
     @property
+    def primitive(self) -> Primitive | None:
+        """The rule that computed it; None for a leaf."""
+        return self._primitive  # type: ignore[no-any-return]
+
+    @property
     def operands(self) -> tuple[Value | float, ...]:
         """What it was computed from, in order, once per use; numbers of the formula as Python floats."""
         return operands(self)

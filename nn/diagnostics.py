@@ -176,7 +176,7 @@ def plot_gradient_flow(model: Module) -> Figure:
 
 def _slope(output: Value) -> Any:
     """The local derivative of an elementwise operation of one operand, at every element; None for any other operation."""
-    operation = output._primitive
+    operation = output.primitive
     if operation is None or not operation.elementwise or len(output.operands) != 1 or not output.requires_grad:
         return None
     one = np.ones_like(output.data) if output.ndim else 1.0

@@ -296,7 +296,9 @@ def beside_nan(primitive: Primitive, call: Call) -> None:
 
 def readable(primitive: Primitive, call: Call) -> None:
     """It can be drawn and explained: the picture shows its symbol, and every text names the operands."""
-    from .. import draw, explain, to_text
+    from ..show.drawing import draw
+    from ..show.explanation import explain
+    from ..show.formats import to_text
 
     out = primitive(*labelled_leaves(primitive, call), **call.params)
     for reader in (lambda value: draw(value).source, explain, to_text):
