@@ -67,7 +67,7 @@ def to_json(outputs: Any, names: Mapping[str, Any] | None = None) -> str:
         for place, edge in enumerate(node.edges)
     ]
     document = {"version": 1, "outputs": graph.outputs, "nodes": nodes, "edges": edges}
-    return json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1)
+    return json.dumps(document, ensure_ascii=False, indent=1)
 
 
 def _plain(thing: Any) -> Any:

@@ -125,3 +125,16 @@ def test_where_there_is_no_formula() -> None:
         assert derivative(graph, graph.nodes[-1], 0) == ("", None), "the rule in the table is another one now"
     finally:
         del TABLE["mine"]
+
+
+@pytest.mark.parametrize("name", [name for name, entry in TABLE.items() if entry.elementwise])
+def test_on_arrays_the_local_derivative_is_that_of_each_element(name: str) -> None:
+    entry = TABLE[name]
+    points = [[low + 0.7 if np.isfinite(low) and not np.isfinite(high) else x for low, high in entry.domain] for x in (0.4, -0.6)]
+    on_arrays = Graph(entry(*(Value(list(column), label=label) for column, label in zip(zip(*points, strict=True), "xyz", strict=False))))
+    singly = [Graph(entry(*map(Value, point))) for point in points]
+    for argnum, edge in enumerate(on_arrays.nodes[-1].edges):
+        _, local = derivative(on_arrays, on_arrays.nodes[-1], argnum)
+        expected = [derivative(graph, graph.nodes[-1], argnum)[1] for graph in singly]
+        np.testing.assert_allclose(np.broadcast_to(getattr(local, "_data", local), 2), np.array(expected, float), rtol=1e-12)
+        assert edge.local is None

@@ -268,3 +268,28 @@ def test_infinities_are_told_without_a_warning() -> None:
     assert "∂v" in text
     assert "/∂x = inf" in text.replace("= 1 / x = ", "= ")
     assert "it is used" in text
+
+
+def test_a_gradient_whose_parts_are_not_known_is_told_as_it_is() -> None:
+    a = Value(2.0, label="a")
+    b = a * 3
+    b.label = "b"
+    b.backward()
+    out = b * b
+    assert "2. b = a * 3 = 6\n   b.grad = 1\n" in str(explain(out)), "an earlier pass left it"
+    c = a * 5
+    c.label = "c"
+    by_hand = Value(10.0, (c,), "same")
+
+    def pass_on() -> None:
+        c.grad += by_hand.grad
+
+    by_hand._backward = pass_on
+    (by_hand * 2).backward()
+    assert "3. c = a * 5 = 10\n   c.grad = 2\n" in str(explain(by_hand * 2)), "a node made by hand passed it on"
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_kink_is_looked_for_without_a_warning() -> None:
+    infinite = Value([np.inf, 1.0], label="x")
+    assert "a kink" in str(explain(np.maximum(infinite, Value([np.inf, 1.0], label="y"))))

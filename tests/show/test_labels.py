@@ -26,10 +26,10 @@ def test_awkward_labels_come_out_as_written() -> None:
 
 
 def test_labels_that_xml_cannot_hold_still_draw() -> None:
-    labels = ["a\nb", "tab\there", "\x00\x1b[0m", "\ud800", ""]
+    labels = ["a\n b", "tab\there", "\x00\x1b[0m", "\ud800", ""]
     shown = read(draw([Value(1.0, label=label) for label in labels]))
     assert [shown.boxes[f"v{i}"].lines[0] for i in range(len(labels))] == ["a", "tab    here", "��[0m", "�", "v4"]
-    assert shown.boxes["v0"].lines[1] == "b"
+    assert shown.boxes["v0"].lines[1] == " b"
 
 
 def test_tensors_show_shape_and_summary() -> None:
@@ -180,6 +180,12 @@ def test_a_number_has_no_name_and_a_constant_no_gradient() -> None:
     assert shown.boxes["v1"].lines == ["2.5"]
     assert [line.strip() for line in shown.boxes["v0"].lines] == ["c", "(2,)", "value", "[1.0, 1.0]"]
     assert "grad" not in [line for box in shown.boxes.values() for line in box.lines]
+
+
+def test_an_arrow_carries_the_local_derivative() -> None:
+    a, b = Value(2.0, label="a"), Value(3.14159, label="b")
+    assert sorted(label for _, _, label in read(draw(a * b)).arrows) == ["2.0", "3.142"]
+    assert [label for _, _, label in read(draw(a * Value([1.0, 2.0]))).arrows] == ["", ""]
 
 
 def test_a_small_matrix_stands_row_by_row_and_a_mean_below_the_range() -> None:
