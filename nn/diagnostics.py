@@ -100,13 +100,13 @@ class Watch:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         headers = ("layer", "", "shape", "mean", "std", "zeros", "saturated", "grad mean", "grad std", "grad zeros")
         for i, header in enumerate(headers):
-            table.add_column(header, justify="left" if i < 3 else "right", no_wrap=True)
+            table.add_column(header, justify="left" if i < 3 else "right")
         for row in self.layers:
             percents = [_percent(row.zeros), _percent(row.saturated)]
             gradient = [_number(row.grad_mean), _number(row.grad_std), _percent(row.grad_zeros)]
             table.add_row(row.name or "(model)", row.kind, str(row.shape), _number(row.mean), _number(row.std), *percents, *gradient)
         text = StringIO()
-        Console(file=text, width=Console(width=1000).measure(table).maximum, markup=False, highlight=False).print(table)
+        Console(file=text, width=Console(width=1000).measure(table).maximum, markup=False).print(table)
         return "\n".join(line.rstrip() for line in text.getvalue().splitlines()).strip("\n")
 
 

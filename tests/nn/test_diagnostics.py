@@ -98,6 +98,12 @@ def test_the_printed_table_has_aligned_columns_and_every_number():
     with watch(model[0]) as seen:
         model[0](np.ones((1, 2)))
     assert "(model)   Linear" in str(seen)
+    named = nn.Sequential({"[bold]": nn.Linear(2, 2), "a name of many words that is as wide as it is long": nn.ReLU()})
+    with watch(named) as seen:
+        named(np.ones((1, 2)))
+    lines = str(seen).splitlines()
+    assert lines[2].startswith(" [bold] ")
+    assert len(lines) == 4
     with pytest.raises(AttributeError, match="mean"):
         seen.layers[0].mean = 0.0
 
