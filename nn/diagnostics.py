@@ -166,7 +166,7 @@ def plot_gradient_flow(model: Module) -> Figure:
     middles = [np.sqrt(np.mean(g * g)) for g in gradients.values()]
     axes.plot(places, middles, "o-", label="root mean square")
     axes.plot(places, [g.max() for g in gradients.values()], "_", markersize=14, color="tab:red", label="largest")
-    axes.set_yscale("log", nonpositive="clip")
+    axes.set_yscale("log")
     axes.margins(x=0.1, y=0.3)
     axes.set_xticks(places, list(gradients), rotation=40, ha="right", rotation_mode="anchor")
     axes.set(ylabel="|gradient|")
@@ -179,8 +179,7 @@ def _slope(output: Value) -> Any:
     operation = output._primitive
     if operation is None or not operation.elementwise or len(output.operands) != 1 or not output.requires_grad:
         return None
-    one = np.ones_like(output.data) if output.ndim else 1.0
-    return next((slope for _, slope in contributions(output, one)), None)
+    return next((slope for _, slope in contributions(output, np.ones_like(output.data))), None)
 
 
 def _statistics(name: str, outputs: list[Value], modules: list[Module], slopes: list[Any]) -> LayerStatistics:
