@@ -100,13 +100,13 @@ class Watch:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         headers = ("layer", "", "shape", "mean", "std", "zeros", "saturated", "grad mean", "grad std", "grad zeros")
         for i, header in enumerate(headers):
-            table.add_column(header, justify="left" if i < 3 else "right", no_wrap=True)
+            table.add_column(header, justify="left" if i < 3 else "right")
         for row in self.layers:
             percents = [_percent(row.zeros), _percent(row.saturated)]
             gradient = [_number(row.grad_mean), _number(row.grad_std), _percent(row.grad_zeros)]
             table.add_row(row.name or "(model)", row.kind, str(row.shape), _number(row.mean), _number(row.std), *percents, *gradient)
         text = StringIO()
-        Console(file=text, width=Console(width=1000).measure(table).maximum, markup=False, highlight=False).print(table)
+        Console(file=text, width=Console(width=1000).measure(table).maximum, markup=False).print(table)
         return "\n".join(line.rstrip() for line in text.getvalue().splitlines()).strip("\n")
 
 
@@ -166,7 +166,7 @@ def plot_gradient_flow(model: Module) -> Figure:
     middles = [np.sqrt(np.mean(g * g)) for g in gradients.values()]
     axes.plot(places, middles, "o-", label="root mean square")
     axes.plot(places, [g.max() for g in gradients.values()], "_", markersize=14, color="tab:red", label="largest")
-    axes.set_yscale("log", nonpositive="clip")
+    axes.set_yscale("log")
     axes.margins(x=0.1, y=0.3)
     axes.set_xticks(places, list(gradients), rotation=40, ha="right", rotation_mode="anchor")
     axes.set(ylabel="|gradient|")
@@ -179,8 +179,7 @@ def _slope(output: Value) -> Any:
     operation = output.primitive
     if operation is None or not operation.elementwise or len(output.operands) != 1 or not output.requires_grad:
         return None
-    one = np.ones_like(output.data) if output.ndim else 1.0
-    return next((slope for _, slope in contributions(output, one)), None)
+    return next((slope for _, slope in contributions(output, np.ones_like(output.data))), None)
 
 
 def _statistics(name: str, outputs: list[Value], modules: list[Module], slopes: list[Any]) -> LayerStatistics:

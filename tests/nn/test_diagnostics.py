@@ -98,6 +98,12 @@ def test_the_printed_table_has_aligned_columns_and_every_number():
     with watch(model[0]) as seen:
         model[0](np.ones((1, 2)))
     assert "(model)   Linear" in str(seen)
+    named = nn.Sequential({"[bold]": nn.Linear(2, 2), "a name of many words that is as wide as it is long": nn.ReLU()})
+    with watch(named) as seen:
+        named(np.ones((1, 2)))
+    lines = str(seen).splitlines()
+    assert lines[2].startswith(" [bold] ")
+    assert len(lines) == 4
     with pytest.raises(AttributeError, match="mean"):
         seen.layers[0].mean = 0.0
 
@@ -201,6 +207,23 @@ def test_gradient_flow_shows_every_weight(tmp_path):
     axes.figure.savefig(tmp_path / "flow.png")
     model[2].zero_grad()
     assert [tick.get_text() for tick in plot_gradient_flow(model).axes[0].get_xticklabels()] == ["0.weight", "4.weight"]
+
+
+def test_the_names_of_many_weights_have_room():
+    deep = nn.Sequential(*(nn.Linear(2, 2, generator=i) for i in range(30)))
+    deep(np.ones((1, 2))).sum().backward()
+    figure = plot_gradient_flow(deep)
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    ticks = axes.transData.transform([(0, 1), (29, 1)])[:, 0] / figure.dpi
+    assert 0.3 < (ticks[1] - ticks[0]) / 29 < 0.6  # inches from one name to the next
+    for name in axes.get_xticklabels():
+        assert 20 < name.get_rotation() < 90
+        assert name.get_window_extent().x0 > 0
+    for line in axes.get_lines():
+        assert axes.viewLim.x0 < 0
+        assert axes.viewLim.y0 < line.get_ydata().min()
+        assert axes.viewLim.y1 > line.get_ydata().max()
 
 
 def test_vanishing_gradients_are_a_slope():
