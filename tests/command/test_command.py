@@ -19,7 +19,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 import engine
-from engine.command.main import main, read_file
+from engine.command.inputs import read_file
+from engine.command.main import main
 from engine.primitives import TABLE
 from tests import ROOT
 from tests.command.test_expression import ALPHABET, mutations
