@@ -1,18 +1,19 @@
-"""Expressions as text: "tanh(x*w + b)", read against the rule table and never run as Python.
+"""Expressions as text, such as "tanh(x*w + b)": read with the names of the rule table, and never run as Python.
 
     parse("tanh(x*w + b)").evaluate({"x": Value(2.0), "w": Value(-3.0), "b": 1.0})
 
-Python's own grammar (`ast`) reads the text.  What an expression may hold is this, and nothing else:
+Python's own grammar (`ast`) reads the text.  An expression may contain this, and nothing else:
 
     numbers          2, .5, 1e-3, and the constants pi, e, inf, nan
     variables        any other name
     operators        + - * / ** @ and the sign
-    functions        all of the rule table, by the engine's names and by NumPy's: exp(x), sum(x, axis=0)
+    functions        those of the rule table, by the engine's names and by NumPy's: exp(x), sum(x, axis=0)
     lists, tuples    [1, 2], [[1, 2], [3, x]], (0, 1)
     indexing         x[0], x[:, 1], x[..., ::-1] with constants
-    a string         as the subscripts of einsum
+    a string         only as the subscripts of einsum
 
-The tree becomes a list of steps for a stack machine, so that no depth of nesting meets Python's recursion limit.
+The syntax tree becomes a list of steps for a stack machine.  So Python's recursion limit does not limit how deep
+an expression may be nested.
 """
 
 from __future__ import annotations
@@ -34,8 +35,7 @@ __all__ = ["CONSTANTS", "Expression", "ExpressionError", "functions", "parse"]
 
 CONSTANTS = {"pi": math.pi, "e": math.e, "inf": math.inf, "nan": math.nan}
 
-# A whole number above this as an argument (a length, a count) asks for more memory than there is.
-LARGEST = 10**8
+LARGEST = 10**8  # an integer argument above this (a length, a count) would need more memory than there is
 
 OPERATORS: dict[type[ast.AST], tuple[str, str]] = {
     ast.Add: ("+", "add"),
@@ -46,7 +46,7 @@ OPERATORS: dict[type[ast.AST], tuple[str, str]] = {
     ast.MatMult: ("@", "matmul"),
 }
 
-# What people write that Python's grammar takes and an expression does not.
+# What Python's grammar accepts and an expression does not, and what to write instead.
 REFUSED: dict[type[ast.AST], str] = {
     ast.Attribute: "attributes are not read here; write a function, as in sum(x) for x.sum(), transpose(x) for x.T, exp(x) for np.exp(x)",
     ast.BitXor: "^ is not an operator here; write ** for a power",
@@ -56,9 +56,9 @@ REFUSED: dict[type[ast.AST], str] = {
     ast.IfExp: "if ... else is not part of an expression; maximum, minimum, clip, relu and abs choose between numbers",
     ast.Mod: "% has no rule; write x - y * floor(x / y)",
     ast.Starred: "* before an argument is not part of an expression; write the arguments out",
-    ast.UnaryOp: "of the operators before an operand only + and - have a rule",
+    ast.UnaryOp: "before an operand, only the operators + and - have a rule",
     ast.Lambda: "lambda is not part of an expression",
-    ast.JoinedStr: "a string has no place here",
+    ast.JoinedStr: "a string is not part of an expression",
     ast.Set: "braces are not part of an expression; write a list, [1, 2], or parentheses",
     ast.Dict: "braces are not part of an expression; write a list, [1, 2], or parentheses",
     ast.Await: "await is not part of an expression",
@@ -66,12 +66,12 @@ REFUSED: dict[type[ast.AST], str] = {
         (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp),
         "comprehensions are not part of an expression; functions work on whole arrays",
     ),
-    ast.NamedExpr: "an expression assigns nothing; give values after it, as in x=2",
+    ast.NamedExpr: "an expression cannot assign; give values after it, as in x=2",
 }
 
 
 class ExpressionError(ValueError):
-    """What is wrong with an expression, and the column, counted from 1, where it is."""
+    """What is wrong with an expression, and where: `column` counts from 1."""
 
     def __init__(self, column: int, message: str):
         super().__init__(f"column {column}: {message}")
@@ -79,9 +79,9 @@ class ExpressionError(ValueError):
 
 
 def functions() -> dict[str, Callable[..., Any]]:
-    """Every function that an expression can call: by the engine's name, and by NumPy's where it has another."""
-    numpys = {name: DISPATCH[thing] for name, thing in list(vars(np).items()) if callable(thing) and thing in DISPATCH}
-    return numpys | TABLE | COMPOSITES
+    """Every function that an expression can call, by the engine's name and by NumPy's."""
+    by_numpys_name = {name: DISPATCH[thing] for name, thing in list(vars(np).items()) if callable(thing) and thing in DISPATCH}
+    return by_numpys_name | TABLE | COMPOSITES
 
 
 # ── evaluating: a stack machine ───────────────────────────────────────────────
@@ -89,29 +89,31 @@ def functions() -> dict[str, Callable[..., Any]]:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Take `count` results from the stack and put apply(*results) there; of a variable, put its value there."""
+    """Take `count` results from the stack, and put apply(*results) on it; for a variable, put apply(its value)."""
 
     column: int
     apply: Callable[..., Any]
     count: int = 0
-    name: str = ""  # of a variable
+    name: str = ""  # the variable's
 
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """An expression that was read: `names` are its variables, each with the column where it stands first."""
+    """An expression that has been read.  `names` maps each variable to the column where it first occurs."""
 
     text: str
     names: dict[str, int]
     steps: tuple[Step, ...]
 
     def evaluate(self, variables: Mapping[str, Any]) -> Any:
-        """The result for floats, arrays or Values: a float, an array or a Value.
+        """The result: a float, a float64 array, or a Value where one of the variables is a Value.
 
-        A variable named like a constant (e, pi) takes its place.
+        Args:
+            variables: for each variable a float, an array or a Value.  A variable may have the name of a constant
+                (e, pi); then it hides the constant.
 
         Raises:
-            ExpressionError: a variable has no value; an operation refused its operands.
+            ExpressionError: a variable has no value, or an operation refused its operands.
         """
         missing = [name for name in self.names if name not in variables and name not in CONSTANTS]
         if missing:
@@ -128,29 +130,29 @@ class Expression:
                     stack.append(step.apply(*args))
                 except MemoryError as error:
                     raise ExpressionError(step.column, "the result does not fit into memory") from error
-                except Exception as error:  # whatever a function says to arguments that it was not made for
+                except Exception as error:  # a function may raise any error for arguments of the wrong kind
                     raise ExpressionError(step.column, _first_line(error)) from error
         return stack.pop()
 
 
 def _operand(thing: Any) -> Any:
-    """A number or a list as an operand: floats, so that 9**9**9 is inf and never a large integer."""
+    """A number or a list as an operand.  Integers become floats, so that 9**9**9 is inf and not a huge integer."""
     if isinstance(thing, bool) or thing is None or thing is Ellipsis or isinstance(thing, (str, slice)):
         raise TypeError(f"{thing!r} is not a number")
     if isinstance(thing, int):
         return float(thing)
     if isinstance(thing, (list, tuple)):
-        if _holds_values(thing):
+        if _contains_values(thing):
             return COMPOSITES["stack"]([_operand(item) for item in thing])
         try:
             return np.array([_operand(item) for item in thing], dtype=float)
         except ValueError:
-            raise ValueError("the rows of a list have one length, and these have several") from None
+            raise ValueError("the rows of a list must have one length, and these have several") from None
     return thing
 
 
-def _holds_values(thing: Any) -> bool:
-    return isinstance(thing, (Value, np.ndarray)) or (isinstance(thing, (list, tuple)) and any(map(_holds_values, thing)))
+def _contains_values(thing: Any) -> bool:
+    return isinstance(thing, (Value, np.ndarray)) or (isinstance(thing, (list, tuple)) and any(map(_contains_values, thing)))
 
 
 def _operate(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -158,7 +160,7 @@ def _operate(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _signed(name: str) -> Callable[[Any], Any]:
-    """The sign of a number keeps it an integer, for axis=-1; of all else it is an operation."""
+    """A sign.  The sign of a number gives a number, and keeps integers (axis=-1); any other sign is an operation."""
     function = TABLE[name]
 
     def apply(thing: Any) -> Any:
@@ -169,24 +171,25 @@ def _signed(name: str) -> Callable[[Any], Any]:
     return apply
 
 
-def _call(name: str, function: Callable[..., Any], lead: tuple[Any, ...], count: int, keywords: tuple[Any, ...]) -> Callable[..., Any]:
-    """A function of the table on `lead`, then `count` positional arguments, then the keyword arguments.
+def _call(name: str, function: Callable[..., Any], count: int, keywords: tuple[Any, ...], leading: tuple[Any, ...]) -> Callable[..., Any]:
+    """A call of a function on `leading`, then on `count` positional arguments, then on the arguments named by `keywords`.
 
-    Of a primitive the table says how many operands come first.  A composite takes one, or a list of several.
+    The first positional arguments are operands; the others, such as an axis, are constants.  A primitive has as many operands
+    as vjps, and a variadic one takes any number; any other function takes one operand, or a list of several.
     """
     primitive = isinstance(function, Primitive)
-    operands = count if getattr(function, "variadic", False) else len(getattr(function, "vjps", "1"))
+    operands = 1 if not isinstance(function, Primitive) else count if function.variadic else len(function.vjps)
 
     def apply(*args: Any) -> Any:
         if primitive and any(isinstance(arg, Value) for arg in args[operands:]):
-            raise TypeError(f"{name}() takes {operands} operand(s); what follows, as an axis, is constant and no variable")
+            raise TypeError(f"{name}() takes {operands} operand(s); the arguments after them, such as an axis, must be constants")
         if any(type(arg) is int and abs(arg) > LARGEST for arg in args):
             raise MemoryError
         given = list(args[:count])
         for i, arg in enumerate(given[:operands]):
-            if primitive or not (isinstance(arg, (list, tuple)) and _holds_values(arg)):
+            if primitive or not (isinstance(arg, (list, tuple)) and _contains_values(arg)):
                 given[i] = _operand(arg)
-        return function(*lead, *given, **dict(zip(keywords, args[count:], strict=True)))
+        return function(*leading, *given, **dict(zip(keywords, args[count:], strict=True)))
 
     return apply
 
@@ -194,8 +197,8 @@ def _call(name: str, function: Callable[..., Any], lead: tuple[Any, ...], count:
 def _index(thing: Any, index: Any) -> Any:
     if isinstance(thing, (list, tuple)) and isinstance(index, (int, slice)):
         return thing[index]
-    if _holds_values(index):
-        raise TypeError("an index is made of constants, not of variables")
+    if _contains_values(index):
+        raise TypeError("an index must be made of constants, not of variables")
     return TABLE["getitem"](_operand(thing), index=np.asarray(index) if isinstance(index, list) else index)
 
 
@@ -206,40 +209,40 @@ def parse(text: str) -> Expression:
     """Read an expression.
 
     Raises:
-        ExpressionError: it is not one, calls a function that the table does not have, or holds what an
-            expression may not hold.  Of several faults the leftmost is told.
+        ExpressionError: the text is not an expression, calls a function that the table does not have, or contains what an
+            expression may not contain.  Of several faults, the error tells the leftmost.
     """
-    lead = len(text) - len(text.lstrip())
-    body = "".join(" " if c in "\r\n\t\f\v" else c for c in text[lead:])
+    indent = len(text) - len(text.lstrip())
+    body = "".join(" " if c in "\r\n\t\f\v" else c for c in text[indent:])
     if "\0" in body:
-        raise ExpressionError(lead + body.index("\0") + 1, "a null character has no place here")
+        raise ExpressionError(indent + body.index("\0") + 1, "a null character is not part of an expression")
     if not body.strip():
         raise ExpressionError(1, 'nothing to compute; give an expression, as in "x**2"')
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Python's advice on code that is never run
+            warnings.simplefilter("ignore")  # Python warns about code that will not be run here
             tree = ast.parse(body, mode="eval").body
     except SyntaxError as error:
         ended = error.msg == "invalid syntax" and not error.offset
         column = len(body.rstrip()) + 1 if ended else min(error.offset or 1, len(body) + 1)
-        raise ExpressionError(lead + column, "the expression ends too early" if ended else _syntax(error.msg, body)) from None
+        raise ExpressionError(indent + column, "the expression ends too early" if ended else _syntax(error.msg, body)) from None
     except (RecursionError, MemoryError):
-        raise ExpressionError(lead + 1, "too long or too deeply nested to read; build it in Python with Value instead") from None
-    except ValueError as error:  # a null byte, half a surrogate pair
-        raise ExpressionError(lead + 1, _first_line(error)) from None
-    return _Reader(text, lead, body.encode()).read(tree)
+        raise ExpressionError(indent + 1, "too long or too deeply nested to read; build it in Python with Value instead") from None
+    except ValueError as error:  # half a surrogate pair
+        raise ExpressionError(indent + 1, _first_line(error)) from None
+    return _Reader(text, indent, body.encode()).read(tree)
 
 
 class _Reader:
-    """From the tree to the steps."""
+    """From the syntax tree to the steps."""
 
-    def __init__(self, text: str, lead: int, body: bytes):
-        self.text, self.lead, self.body = text, lead, body
+    def __init__(self, text: str, indent: int, body: bytes):
+        self.text, self.indent, self.body = text, indent, body
         self.functions = functions()
         self.names: dict[str, int] = {}
 
     def read(self, tree: ast.expr) -> Expression:
-        """Walk from the root, operands from right to left: backwards, that is the order of evaluation."""
+        """Visit a node before its operands, and its last operand first: this is the order of evaluation, reversed."""
         steps: list[Step] = []
         errors: list[ExpressionError] = []
         pending: list[ast.AST | None] = [tree]
@@ -252,61 +255,34 @@ class _Reader:
                 continue
             steps.append(step)
             pending.extend(operands)
-        finish = Step(self.column(tree.col_offset), _operand, 1)
         if errors:
             raise min(errors, key=lambda error: error.column)
+        finish = Step(self.column(tree.col_offset), _operand, 1)
         return Expression(self.text, dict(sorted(self.names.items(), key=lambda item: item[1])), (*reversed(steps), finish))
 
-    def column(self, offset: int) -> int:
-        """The column for an offset in bytes."""
-        return self.lead + len(self.body[:offset].decode()) + 1
-
     def translate(self, node: Any) -> tuple[Step, list[Any]]:
-        """One node's step, and the nodes whose results it takes."""
+        """The step of one node, and the nodes whose results it takes."""
         column = self.column(getattr(node, "col_offset", 0))
-
-        def refuse(message: str, at: int = column) -> ExpressionError:
-            return ExpressionError(at, message)
-
         match node:
-            case None:  # an open end of a slice
+            case None:  # a slice without a lower or upper end, or without a step
                 return Step(column, lambda: None), []
             case ast.Constant(value=value):
-                if isinstance(value, int) and abs(value) >= 1 << 1023:
-                    raise refuse("this number is too large for a float")
-                if value is None or value is Ellipsis or isinstance(value, (int, float)):
-                    return Step(column, lambda: value), []
-                kind = "a complex number" if isinstance(value, complex) else "a string"
-                raise refuse(f"{kind} has no place here; an expression is made of real numbers, names, operators and functions")
+                return Step(column, _constant(value, column)), []
             case ast.Name(id=name):
                 self.names[name] = min(column, self.names.get(name, column))
                 return Step(column, _operand, name=name), []
             case ast.UnaryOp(op=ast.USub() | ast.UAdd() as op, operand=operand):
                 return Step(column, _signed("negative" if isinstance(op, ast.USub) else "positive"), 1), [operand]
             case ast.BinOp(left=left, op=op, right=right):
-                symbol, name = OPERATORS.get(type(op), ("", ""))
-                at = self.column(self.operator_offset(left))
-                if not symbol:
-                    raise refuse(
-                        REFUSED.get(type(op), f"this operator has no rule; known: {' '.join(s for s, _ in OPERATORS.values())}"), at
-                    )
-                return Step(at, _operate(TABLE[name]), 2), [left, right]
-            case ast.Call(func=ast.Name(id=name), args=args, keywords=keywords):
-                if name not in self.functions:
-                    raise refuse(_unknown(name, self.functions))
-                keys = tuple(keyword.arg for keyword in keywords)
-                if None in keys:
-                    raise refuse("** before an argument is not part of an expression", self.column(keywords[keys.index(None)].col_offset))
-                operands = [*args, *(keyword.value for keyword in keywords)]
-                lead: tuple[Any, ...] = ()
-                if name == "einsum" and args and isinstance(args[0], ast.Constant) and isinstance(args[0].value, str):
-                    lead, operands = (args[0].value,), operands[1:]
-                apply = _call(name, self.functions[name], lead, len(args) - len(lead), keys)
-                return Step(column, apply, len(operands)), operands
+                column = self.column(self.operator_offset(left))
+                if type(op) not in OPERATORS:
+                    known = " ".join(symbol for symbol, _ in OPERATORS.values())
+                    raise ExpressionError(column, REFUSED.get(type(op), f"this operator has no rule; known: {known}"))
+                return Step(column, _operate(TABLE[OPERATORS[type(op)][1]]), 2), [left, right]
             case (ast.Attribute(attr=name) as attribute) | ast.Call(func=ast.Attribute(attr=name) as attribute):
-                raise refuse(REFUSED[ast.Attribute], self.column((attribute.end_col_offset or 0) - len(name.encode())))
+                raise ExpressionError(self.column((attribute.end_col_offset or 0) - len(name.encode())), REFUSED[ast.Attribute])
             case ast.Call():
-                raise refuse("only a function can be called, and by its name; for a product write *")
+                return self.translate_call(node, column)
             case ast.Subscript(value=value, slice=index):
                 return Step(column, _index, 2), [value, index]
             case ast.Slice(lower=lower, upper=upper, step=step):
@@ -315,25 +291,59 @@ class _Reader:
                 return Step(column, lambda *args: args, len(items)), items
             case ast.List(elts=items):
                 return Step(column, lambda *args: list(args), len(items)), items
-        raise refuse(REFUSED.get(type(node), f"{type(node).__name__} is not part of an expression"))
+        raise ExpressionError(column, REFUSED.get(type(node), f"{type(node).__name__} is not part of an expression"))
+
+    def translate_call(self, call: ast.Call, column: int) -> tuple[Step, list[Any]]:
+        """The step of a call, and its arguments' nodes."""
+        if not isinstance(call.func, ast.Name):
+            raise ExpressionError(column, "only a function can be called, and by its name; for a product write *")
+        name = call.func.id
+        if name not in self.functions:
+            raise ExpressionError(column, _unknown(name, self.functions))
+        for keyword in call.keywords:
+            if keyword.arg is None:
+                raise ExpressionError(self.column(keyword.col_offset), "** before an argument is not part of an expression")
+        positional = call.args
+        subscripts: tuple[str, ...] = ()
+        match name, positional:
+            case "einsum", [ast.Constant(value=str(text)), *rest]:
+                positional, subscripts = rest, (text,)
+        apply = _call(name, self.functions[name], len(positional), tuple(keyword.arg for keyword in call.keywords), subscripts)
+        operands = [*positional, *(keyword.value for keyword in call.keywords)]
+        return Step(column, apply, len(operands)), operands
+
+    def column(self, offset: int) -> int:
+        """The column in the text, from an offset in bytes as `ast` gives it."""
+        return self.indent + len(self.body[:offset].decode()) + 1
 
     def operator_offset(self, left: ast.expr) -> int:
-        """Where an operator stands: behind its left operand, spaces and closing parentheses."""
+        """Where an operator stands: after its left operand, spaces and closing parentheses."""
         end = left.end_col_offset or 0
-        gap = self.body[end:]
-        return end + len(gap) - len(gap.lstrip(b" )"))
+        rest = self.body[end:]
+        return end + len(rest) - len(rest.lstrip(b" )"))
 
 
-# ── what to say ───────────────────────────────────────────────────────────────
+def _constant(value: Any, column: int) -> Callable[[], Any]:
+    if isinstance(value, int) and abs(value) >= 1 << 1023:
+        raise ExpressionError(column, "this number is too large for a float")
+    if value is None or value is Ellipsis or isinstance(value, (int, float)):
+        return lambda: value
+    kind = "a complex number" if isinstance(value, complex) else "a string"
+    raise ExpressionError(column, f"{kind} is not part of an expression; use real numbers, names, operators and functions")
+
+
+# ── error messages ────────────────────────────────────────────────────────────
 
 
 def _first_line(error: Exception) -> str:
     line = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return "a variable stands where a constant belongs, such as an axis or a length" if "leave the graph" in line else line
+    if "leave the graph" in line:  # a Value was used as an integer
+        return "an argument that must be a constant, such as an axis or a length, contains a variable"
+    return line
 
 
 def _like(name: str, known: Iterable[str]) -> str:
-    """A hint to the known name that was probably meant, letters in another order first; or ""."""
+    """A hint to a known name with the same letters, else to a similar one; "" if there is none."""
     known = list(known)
     close = [k for k in known if sorted(k) == sorted(name)] or get_close_matches(name.lower(), known, 1, 0.7)
     return f"; did you mean {close[0]!r}?" if close else ""
@@ -358,7 +368,7 @@ def _missing(names: list[str], variables: Mapping[str, Any]) -> str:
 
 
 def _syntax(message: str, text: str) -> str:
-    """Python's message on a text that is not an expression, in our words where Python thinks of programs."""
+    """Python's message on a text that is not an expression; in other words where Python's are about programs."""
     if "digits" in message:
         return "this number is too large for a float"
     if "=" in message or ("=" in text.replace("==", "") and message == "invalid syntax"):
