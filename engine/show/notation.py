@@ -31,17 +31,21 @@ FEW = 6  # an array with at most this many elements is shown by its elements, a 
 # ── numbers ───────────────────────────────────────────────────────────────────
 
 
-def figure(data: Any, digits: int = 6) -> str:
+def figure(data: Any) -> str:
     """A number in six significant digits, a small array by its elements, a larger one by shape and summary; "—" for None."""
     if np.ndim(data):
         return summary(data) if np.size(data) <= FEW else f"{shape_of(data)} {summary(data)}"
-    return UNKNOWN if data is None else f"{float(data) + 0.0:.{digits}g}"  # adding 0 turns -0.0 into 0.0
+    return UNKNOWN if data is None else _rounded(data, 6)
 
 
 def number(x: Any) -> str:
     """A scalar in four significant digits, always recognisable as a float: 2.0, 0.7071, -1.5, 1e+06."""
-    text = figure(x, digits=4)
+    text = _rounded(x, 4)
     return text + ".0" if text.lstrip("-").isdigit() else text
+
+
+def _rounded(x: Any, digits: int) -> str:
+    return f"{float(x) + 0.0:.{digits}g}"  # adding 0 turns -0.0 into 0.0
 
 
 def numbers(data: Any) -> str:
@@ -58,11 +62,13 @@ def summary(data: Any) -> str:
     """
     if data is None:
         return UNKNOWN
+    if not np.ndim(data):
+        return number(data)
     flat = np.ravel(data)
     if not flat.size:
         return "empty"
     if flat.size <= FEW:
-        return number(data) if not np.ndim(data) else "[" + ", ".join(map(summary, data)) + "]"
+        return "[" + ", ".join(map(summary, data)) + "]"
     finite = flat[np.isfinite(flat)].astype(np.float64)
     parts = [f"{count} {word}" for word, count in (("nan", np.isnan(flat).sum()), ("inf", np.isinf(flat).sum())) if count]
     if finite.size:
