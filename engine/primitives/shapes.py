@@ -78,8 +78,9 @@ def broadcast_to(x: Any, shape: int | Sequence[int]) -> Any:
 
 
 def _astype(x: Any, dtype: Any) -> Any:
-    if np.dtype(dtype).kind != "f":
-        raise TypeError(f"{np.dtype(dtype)} numbers have no derivative; take .data.astype({np.dtype(dtype).name!r}) for plain ones")
+    dtype = np.dtype(dtype)
+    if dtype.kind != "f":
+        raise TypeError(f"{dtype} numbers have no derivative; take .data.astype({dtype.name!r}) for plain ones")
     return np.asarray(x).astype(dtype)
 
 

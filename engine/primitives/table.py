@@ -165,12 +165,11 @@ def primitive(name: str, forward: Callable[..., Any], *vjps: Callable[..., Any] 
     """
     if not vjps:
         raise TypeError(f"primitive {name!r} needs one vjp per operand: primitive(name, forward, vjp, ...)")
-    if isinstance(forward, np.ufunc):
-        entry.setdefault("elementwise", True)
     if name in COMPOSITES or (name in TABLE and TABLE[name].built_in):  # methods and operators would keep the old rule
         raise ValueError(f"{name!r} is a function of the engine; enter your rule under a name of its own, such as 'my_{name}'")
-    functions = [*(numpy if isinstance(numpy, tuple) else () if numpy is None else (numpy,))]
+    functions = list(numpy) if isinstance(numpy, tuple) else [numpy] if numpy else []
     if isinstance(forward, np.ufunc):
+        entry.setdefault("elementwise", True)
         functions.append(forward)
     for function in functions:
         meant = DISPATCH.get(function)
