@@ -13,8 +13,8 @@ from engine.backprop import contributions
 from engine.command.expression import CONSTANTS, ExpressionError, parse
 from engine.node import reachable
 from engine.show.drawing import save
-from engine.show.formats import summary
 from engine.show.graph import Graph
+from engine.show.notation import summary
 
 try:
     import tkinter as tk

@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..show.explanation import derivative, figure, numbers, operation
-from ..show.formats import summary
+from ..show.explanation import derivative
 from ..show.graph import Graph, GraphNode
+from ..show.notation import figure, numbers, operation, summary
 
 __all__ = ["show"]
 

@@ -19,9 +19,9 @@ from ..handmade import Handmade
 from ..primitives import TABLE
 from ..value import Value
 from .graph import Graph, GraphNode
-from .notation import BINDING, FEW, SIGN, Formula, bracket, figure, formula, named, numbers, operation
+from .notation import BINDING, FEW, SIGN, Formula, bracket, figure, formula, named, operation
 
-__all__ = ["Explanation", "derivative", "explain", "figure", "numbers", "operation"]
+__all__ = ["Explanation", "derivative", "explain"]
 
 LONGEST = 60  # characters of the formula of a local derivative; of a longer one the number alone is told
 

@@ -20,7 +20,7 @@ import numpy as np
 from .graph import Graph, GraphNode
 from .notation import number, operation, shape_of, summary
 
-__all__ = ["number", "summary", "to_json", "to_mermaid", "to_text"]
+__all__ = ["to_json", "to_mermaid", "to_text"]
 
 # ── JSON ──────────────────────────────────────────────────────────────────────
 
