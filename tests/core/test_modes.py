@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 import sys
 import threading
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,20 @@ import pytest
 
 import engine
 from engine import AnomalyError, Value
+
+
+def run_at_once(tasks: list[Callable[[], None]], switch_interval: float) -> None:
+    """Each task in a thread of its own; Python changes between them every so many seconds."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(switch_interval)
+    try:
+        threads = [threading.Thread(target=task) for task in tasks]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
 
 
 def test_no_grad_records_nothing() -> None:
@@ -71,16 +87,7 @@ def test_no_grad_holds_for_its_own_thread() -> None:
                 if (a * 2).requires_grad is not recording:
                     wrong.append(seed)
 
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    try:
-        threads = [threading.Thread(target=switch, args=(seed,)) for seed in range(6)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    finally:
-        sys.setswitchinterval(before)
+    run_at_once([partial(switch, seed) for seed in range(6)], switch_interval=1e-5)
     assert not wrong
     assert engine.modes.active == 0
 
@@ -144,15 +151,6 @@ def test_threads_that_share_nodes_lose_no_gradient(share: str, data: Any) -> Non
         except BaseException as error:
             failed.append(error)
 
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        running = [threading.Thread(target=work) for _ in range(threads)]
-        for thread in running:
-            thread.start()
-        for thread in running:
-            thread.join()
-    finally:
-        sys.setswitchinterval(before)
+    run_at_once([work] * threads, switch_interval=1e-6)
     assert not failed
     np.testing.assert_allclose(w.grad, threads * passes * once, rtol=1e-12)
