@@ -17,4 +17,14 @@ class Equivalent(NamedTuple):
     reason: str
 
 
-EQUIVALENT: list[Equivalent] = []
+EQUIVALENT: list[Equivalent] = [
+    Equivalent(*entry)
+    for entry in (
+        # The core: Value, operators, fast path, nodes
+        # The core: chain rule, calculus, rule table, modes, files, trees
+        # engine/show
+        # engine/prove
+        # engine/command
+        # nn
+    )
+]
