@@ -22,6 +22,7 @@ Needs hypothesis: pip install 'chainrule[prove]'.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
@@ -307,7 +308,8 @@ class _Builder:
         """The number of the new node, or None where the step does not fit."""
         primitive = TABLE[name]
         args = [self.data[o] if isinstance(o, int) else o for o in operands]
-        with np.errstate(all="ignore"):
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore", RuntimeWarning)  # NumPy's: the spread of too few elements
             try:
                 result = primitive(*args, **params)
                 clear = clear_of_kinks(primitive, args, params)

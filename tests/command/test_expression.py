@@ -73,6 +73,7 @@ def grow(inner: st.SearchStrategy[Known]) -> st.SearchStrategy[Known]:
 
 @given(st.recursive(leaves(), grow, max_leaves=8))
 @settings(max_examples=150)
+@pytest.mark.filterwarnings("ignore:.* encountered in:RuntimeWarning")
 def test_a_random_expression_is_numpys_number(known: Known) -> None:
     text, expected, _ = known
     np.testing.assert_allclose(evaluate(text), expected, rtol=1e-9, atol=1e-12, err_msg=text)

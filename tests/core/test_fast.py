@@ -69,6 +69,7 @@ def same(x: Any, y: Any) -> bool:
 
 @settings(max_examples=400)
 @given(name=st.sampled_from(BINARY), x=others().filter(lambda x: isinstance(x, Value)), y=others(), recording=st.booleans())
+@pytest.mark.filterwarnings("ignore:.* encountered in:RuntimeWarning")
 def test_an_operator_does_what_record_does(name: str, x: Value, y: Any, recording: bool) -> None:
     """Whatever stands on the other side, in every mode."""
     fast = getattr(Value, name)
@@ -84,6 +85,7 @@ def test_an_operator_does_what_record_does(name: str, x: Value, y: Any, recordin
 
 @settings(max_examples=300)
 @given(name=st.sampled_from(UNARY), x=others().filter(lambda x: isinstance(x, Value)), recording=st.booleans())
+@pytest.mark.filterwarnings("ignore:.* encountered in:RuntimeWarning")
 def test_a_method_does_what_record_does(name: str, x: Value, recording: bool) -> None:
     fast = getattr(Value, name)
     found = []

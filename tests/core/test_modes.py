@@ -98,6 +98,7 @@ def here() -> int:
 
 
 @pytest.mark.parametrize("data", [-1.0, np.array([1.0, -1.0])])
+@pytest.mark.filterwarnings("ignore:.* encountered in:RuntimeWarning")
 def test_detect_anomaly_names_the_first_bad_node_forward(data: Any) -> None:
     x = Value(data, label="x")
     with engine.detect_anomaly():
@@ -109,6 +110,7 @@ def test_detect_anomaly_names_the_first_bad_node_forward(data: Any) -> None:
     assert np.isnan(np.log(x).data).any()
 
 
+@pytest.mark.filterwarnings("ignore:.* encountered in:RuntimeWarning")
 def test_detect_anomaly_names_the_first_bad_node_backward() -> None:
     x = Value(0.0, label="x")
     with engine.detect_anomaly():

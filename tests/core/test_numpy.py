@@ -239,6 +239,7 @@ NEIGHBOURS: list[Any] = [
 @pytest.mark.parametrize("neighbour", NEIGHBOURS, ids=lambda n: f"{type(n).__name__}-{np.asarray(n).dtype}-{np.shape(n)}")
 @pytest.mark.parametrize("op", BINARY, ids=lambda op: op.__name__)
 @pytest.mark.parametrize("data", [1.5, np.array([0.5, 1.5, 2.5])], ids=["scalar", "vector"])
+@pytest.mark.filterwarnings("ignore:.* encountered in:RuntimeWarning")
 def test_operators_take_numbers_and_arrays_on_either_side(op: Any, neighbour: Any, data: Any) -> None:
     """A Value comes out, with NumPy's numbers, from left and right."""
     floats = np.asarray(neighbour, np.asarray(neighbour).dtype if np.asarray(neighbour).dtype.kind == "f" else float)

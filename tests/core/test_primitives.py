@@ -191,6 +191,7 @@ ELEMENTWISE = [name for name, made in TABLE.items() if made.elementwise and name
 @pytest.mark.parametrize("name", ELEMENTWISE)
 @settings(max_examples=20)
 @given(data=st.data())
+@pytest.mark.filterwarnings("ignore:.* encountered in:RuntimeWarning")
 def test_ufuncs_answer_any_float_as_numpy_does(name: str, data: st.DataObject) -> None:
     """Zeros of both signs, subnormals, huge numbers, infinities, NaN: on a scalar and in an array.
 
@@ -321,6 +322,7 @@ def test_getitem_adds_up_repeated_elements(shape: tuple[int, ...], data: st.Data
     np.testing.assert_array_equal(x.grad, np.broadcast_to(counts, shape))
 
 
+@pytest.mark.filterwarnings("ignore:.* encountered in:RuntimeWarning")
 def test_power_of_either_operand() -> None:
     """x**y with a Value in the base, in the exponent, in both, and in neither."""
     x, y = Value(2.0), Value(3.0)

@@ -322,6 +322,7 @@ def test_several_inputs_and_a_scalar_model():
     assert type(model.scale.data) is float
 
 
+@pytest.mark.filterwarnings("ignore:.* encountered in:RuntimeWarning")
 def test_a_loss_that_runs_away_is_said_at_once():
     model, _, _, train = start()
     with pytest.raises(FloatingPointError, match=r"lower the learning rate \(1e\+200\)"):

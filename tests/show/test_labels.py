@@ -53,6 +53,7 @@ def test_parameters_of_an_operation_are_shown() -> None:
     assert {"axis=1", "keepdims=True"} <= {line.strip() for line in operation.lines}
 
 
+@pytest.mark.filterwarnings("ignore:.* encountered in:RuntimeWarning")
 def test_larger_gradients_are_shaded_darker_and_broken_ones_marked() -> None:
     def lightness(color: str) -> int:
         return sum(int(color[i : i + 2], 16) for i in (1, 3, 5))

@@ -183,6 +183,7 @@ TREES = st.recursive(LEAF, lambda inner: st.tuples(UNARY, inner) | st.tuples(BIN
 
 
 @given(TREES)
+@pytest.mark.filterwarnings("ignore:.* encountered in:RuntimeWarning")
 def test_a_formula_has_the_brackets_that_it_needs_and_reads_back(tree: Any) -> None:
     """Every operation is written on operands that are formulas; Python reads the same computation back."""
     leaves = {"x": 1.5, "y": 0.75, "z": 2.25}
@@ -205,6 +206,7 @@ def test_a_formula_has_the_brackets_that_it_needs_and_reads_back(tree: Any) -> N
     assert not text.startswith("((")
 
 
+@pytest.mark.filterwarnings("ignore:.* encountered in:RuntimeWarning")
 def test_brackets_that_change_the_result_stay() -> None:
     a, b, c = Value(np.eye(2), label="a"), Value(np.eye(2), label="b"), Value(np.eye(2), label="c")
     for make, text in [
