@@ -190,19 +190,3 @@ def test_a_leaf_that_is_written_between_two_uses_is_noticed(use: str) -> None:
     both = first + USES[use](x).sum()
     with pytest.raises(MutationError, match="'x'"):
         both.backward()
-
-
-# ── labels stand beside the nodes ─────────────────────────────────────────────
-
-
-@given(st.lists(st.text(max_size=3), min_size=1, max_size=20))
-def test_each_value_keeps_its_own_label(labels: list[str]) -> None:
-    values = [Value(1.0, label=label) for label in labels]
-    for value in values[::2]:
-        value.label = value.label + "!"
-    expected = [label + "!" if i % 2 == 0 else label for i, label in enumerate(labels)]
-    assert [value.label for value in values] == expected
-    values[0].label = ""
-    assert values[0].label == ""
-    del values
-    assert [Value(1.0).label for _ in range(50)] == [""] * 50  # none is left behind for the next at the same place
