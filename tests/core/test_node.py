@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import pickle
 import re
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -101,6 +103,12 @@ def test_each_node_of_a_longer_function_has_its_own_line() -> None:
 
     first = lines.__code__.co_firstlineno
     assert [int(location(node).rpartition(":")[2]) - first for node in lines()] == [3, 4, 6, 10]
+
+
+def test_the_first_node_of_a_program_has_its_line_too() -> None:
+    code = "import numpy as np, engine, engine.node as n\nx = engine.Value(2.0)\nprint(n.location(np.exp(x)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "<string>:3\n"
 
 
 def test_a_leaf_has_no_place_in_the_source() -> None:

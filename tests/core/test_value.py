@@ -36,7 +36,7 @@ def test_a_leaf_after_an_assignment_is_like_a_new_one(old: Any, new: Any, read: 
     assert x.has_grad == ((x.dtype, x.shape) == (before.dtype, before.shape))
     x.zero_grad()
     for value in (x, fresh):
-        (value * value).sum().backward()
+        (value * value + np.multiply(value, value)).sum().backward()
     assert (type(x.grad), np.asarray(x.grad).dtype) == (type(fresh.grad), np.asarray(fresh.grad).dtype)
     np.testing.assert_array_equal(x.grad, fresh.grad)
 
@@ -47,11 +47,11 @@ def test_an_array_that_was_handed_out_stays_the_leafs_own(assign: Any) -> None:
     x = Value([1.0, 2.0], label="x")
     held = x.data
     assign(x, held)
-    assert np.shares_memory(held, x.data)
     loss = (x * x).sum()
     held[0] = 9.0
     with pytest.raises(MutationError, match="'x'"):
         loss.backward()
+    assert np.shares_memory(held, x.data)
 
 
 def test_an_assigned_array_is_copied() -> None:
@@ -88,6 +88,18 @@ def test_the_number_of_a_single_element_is_a_python_float(data: Any) -> None:
     assert value.item() == 2.0
     assert type(value.numpy()) is np.ndarray
     assert value.tolist() == np.array(data).tolist()
+
+
+def test_a_sum_that_leaves_one_number_is_a_python_float() -> None:
+    assert type(Value([1.0, 2.0]).sum().data) is type(np.sum(Value([1.0, 2.0])).data) is float
+    assert type(Value(np.float32([1, 2])).sum().data) is np.float32
+
+
+def test_the_primitive_that_made_it() -> None:
+    x = Value(2.0)
+    assert x.primitive is None
+    assert (x * 3.0).primitive is engine.multiply
+    assert (x * 3.0)._op == "*"
 
 
 # ── gradients ─────────────────────────────────────────────────────────────────
@@ -185,7 +197,7 @@ def test_requires_grad_gives_the_leaf_back() -> None:
 # ── operands ──────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("number", [3, 3.0, True, np.int8(3), np.bool_(True), np.float64(3)], ids=kind)
+@pytest.mark.parametrize("number", [3, 3.0, True, np.int8(3), np.bool_(True), np.float64(3), np.array(3), np.array(3.0)], ids=kind)
 def test_numbers_of_a_formula_are_kept_as_python_floats(number: Any) -> None:
     x = Value(2.0)
     for y in (x + number, np.add(x, number), engine.add(x, number)):
@@ -204,6 +216,18 @@ def test_arrays_of_a_formula_are_kept_as_constants(array: Any) -> None:
         assert not constant.requires_grad
         assert constant.dtype == Value(array).dtype
         np.testing.assert_array_equal(constant.data, array)
+
+
+def test_a_small_array_of_a_formula_is_copied_and_a_large_one_is_watched() -> None:
+    """Whoever fills a small array anew for each batch loses nothing; a large one is not there twice."""
+    small, large = np.ones(1000), np.ones(100_000)
+    x, y = Value(np.ones(1000)), Value(np.ones(100_000))
+    first, second = (x * small).sum(), (y * large).sum()
+    small[:] = large[:] = 7.0
+    first.backward()
+    np.testing.assert_array_equal(x.grad, np.ones(1000))
+    with pytest.raises(MutationError):
+        second.backward()
 
 
 def test_micrograds_prev_makes_constants_of_numbers() -> None:
