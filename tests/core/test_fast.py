@@ -50,6 +50,11 @@ def others(draw: Any) -> Any:
     return value * 1.0 if kind == "result" else value
 
 
+def test_what_scalar_graphs_live_on_has_a_fast_method() -> None:
+    assert {"__add__", "__sub__", "__mul__", "__truediv__", "__pow__", "__matmul__"} <= set(BINARY)
+    assert {"__neg__", "tanh", "exp", "log", "relu", "sigmoid", "sqrt", "sum"} <= set(UNARY)
+
+
 def outcome(call: Any, *args: Any) -> Any:
     """All that a user can tell of a result: numbers, type, history, place; or the error."""
     with np.errstate(all="ignore"):
