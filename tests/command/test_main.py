@@ -16,6 +16,6 @@ def test_to_import_the_module_runs_nothing() -> None:
 
 def test_python_m_engine_is_the_command() -> None:
     """And its exit status is that of the command."""
-    done = subprocess.run([sys.executable, "-m", "engine", "no-such-word ("], capture_output=True, text=True)
-    assert done.returncode == main(["no-such-word ("]) != 0
-    assert "no-such-word" in done.stderr
+    done = subprocess.run([sys.executable, "-m", "engine", "tanh(x"], capture_output=True, text=True)
+    assert done.returncode == main(["tanh(x"]) != 0
+    assert "never closed" in done.stderr
