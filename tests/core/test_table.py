@@ -146,6 +146,16 @@ def test_where_python_has_no_answer_a_float_gets_numpys(call: Any, expected: flo
     np.testing.assert_equal(call(), expected)
 
 
+def test_a_function_of_floats_runs_once_and_on_floats() -> None:
+    """Each step costs one call; NumPy is asked only where Python has no answer."""
+    seen: list[Any] = []
+    mine = engine.primitive("mine", lambda x: (seen.append(x), 2.0 * x)[1], lambda g, out, x: 2.0 * g, elementwise=True)
+    assert mine(3.0) == 6.0
+    assert mine(Value(3.0)).data == 6.0
+    assert seen == [3.0, 3.0]
+    assert {type(x) for x in seen} == {float}
+
+
 @pytest.mark.parametrize("answer", [np.float64(3.0), np.float32(3.0), np.array(3.0), 3, True])
 def test_a_rule_for_floats_may_answer_with_any_number(answer: Any) -> None:
     """The result is a Python float all the same, recorded or not."""
@@ -158,6 +168,9 @@ def test_a_rule_for_floats_may_answer_with_any_number(answer: Any) -> None:
 def test_plain_arrays_go_to_numpy() -> None:
     """Without a Value among its operands a primitive is the function of arrays that it stands for."""
     x = np.array([0.5, 1.0])
+    for arrays in ([x], [x, x, x]):
+        np.testing.assert_array_equal(TABLE["concatenate"](*arrays, axis=0), np.concatenate(arrays))
+        np.testing.assert_array_equal(TABLE["stack"](*arrays, axis=1), np.stack(arrays, axis=1))
     assert type(engine.tanh(x)) is np.ndarray
     np.testing.assert_array_equal(engine.tanh(x), np.tanh(x))
     np.testing.assert_array_equal(engine.multiply(2.0, x), 2 * x)
@@ -165,6 +178,13 @@ def test_plain_arrays_go_to_numpy() -> None:
 
 
 # ── entering ──────────────────────────────────────────────────────────────────
+
+
+def test_an_operand_without_a_rule_is_told_so() -> None:
+    """None says that an operand has no derivative; to say nothing is a mistake."""
+    with pytest.raises(TypeError, match="primitive 'mine' needs one vjp per operand"):
+        engine.primitive("mine", lambda x: x)
+    assert "mine" not in TABLE
 
 
 def test_a_function_of_ones_own_gets_a_rule_for_values() -> None:
