@@ -65,6 +65,25 @@ def test_inside_a_derivative_too_a_result_has_a_gradient_of_its_own_type(x: Any)
             assert node.grad == slope
 
 
+def test_float32_has_the_derivatives_of_float64() -> None:
+    x = np.float32(3.0)
+    assert jvp(lambda v: v**2, (x,), (np.float32(2.0),)) == (9.0, 12.0)
+    assert pulled(lambda v: v**2, x) == (9.0, 6.0)
+    assert hvp(lambda v: v**3, (x,), (np.float32(1.0),)) == 18.0
+
+
+def test_a_product_with_the_hessian_has_a_part_for_each_primal() -> None:
+    assert hvp(lambda x, y: x * x * y, (2.0, 3.0), (1.0, 0.0)) == (6.0, 4.0)
+
+
+@pytest.mark.parametrize("cotangent", [1.0, 1, np.float64(1.0), Value(1.0, requires_grad=False)])
+@pytest.mark.parametrize("x", [3.0, np.float32(3.0)])
+def test_a_constant_cotangent_of_any_type_gives_a_plain_number(x: Any, cotangent: Any) -> None:
+    _, pull = vjp(lambda v: v, x)
+    assert pull(cotangent) == 1.0
+    assert type(pull(cotangent)) is type(x)
+
+
 def test_no_arguments_to_differentiate() -> None:
     """An empty structure has an empty derivative, also where the function uses Values of its own."""
     for derive in (grad, jacobian):
@@ -120,6 +139,12 @@ def test_a_pull_may_be_repeated_and_the_result_used_afterwards() -> None:
         x.zero_grad()
         np.sum(result).backward()
         np.testing.assert_array_equal(x.grad, slope)
+
+
+def test_a_value_without_a_pull_stays_in_the_graph() -> None:
+    x = Value(2.0)
+    vjp(lambda v: v**3, x)[0].backward()
+    assert x.grad == 12.0
 
 
 def test_a_pull_that_fails_may_be_repeated() -> None:
