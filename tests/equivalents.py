@@ -232,13 +232,6 @@ EQUIVALENT: list[Equivalent] = [
             "if False:",
             "speed: the rest of the function finds nothing to do",
         ),
-        (
-            "engine/backprop.py",
-            "_push",
-            "owned.discard(node)",
-            "pass",
-            "the set lives as long as the pass, and a node is passed once",
-        ),
         # engine/show
         # engine/prove
         # engine/command
