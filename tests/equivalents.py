@@ -25,6 +25,14 @@ EQUIVALENT: list[Equivalent] = [
         # engine/show
         # engine/prove
         # engine/command
+        (
+            "engine/command/main.py",
+            "_check.function",
+            "return _as_scalar(expression.evaluate({**leaves, **dict(zip(names, args, strict=True))}), arguments)",
+            "return _as_scalar(expression.evaluate({**leaves, **dict(zip(names, args))}), arguments)",
+            "`check` calls the function with one argument for each name",
+        ),
+        ("engine/command/inputs.py", "_fault", "return ''", "return None", "the caller asks only whether there is a text"),
         # nn
     )
 ]

@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -95,3 +97,52 @@ def test_a_closed_pipe_is_no_error() -> None:
         started.stdout.close()
         assert started.stderr.read() == b""
     assert started.returncode == 0
+
+
+def test_with_json_standard_output_has_nothing_else(folder: Path) -> None:
+    answer = run("x*y + z", "x=2", "y=3", "z=1", "q=0", "--wrt", "x,z", "--check", "--json", "-o", "a.JSON")
+    assert json.loads(answer.out) == {key: value for key, value in json.loads((folder / "a.JSON").read_text()).items() if key != "comment"}
+    lines = answer.err.splitlines()
+    assert lines[0] == "chainrule: note: 'q' is not in the expression"
+    assert lines[1].startswith("passed: numerical check: 2 right")
+    assert [line.split()[0] for line in lines if "right" in line][1:] == ["∂f/∂x", "∂f/∂z"]
+    assert lines[-2:] == ["", "data: a.JSON"]
+    assert run("x*x", "x=2", "-o", "b.json").out.endswith("\ndata: b.json\n")
+
+
+def test_a_variable_may_be_named_out() -> None:
+    assert column(run("out * x", "out=2", "x=3").out, "Gradients") == {"∂result/∂out": "3", "∂result/∂x": "2"}
+
+
+def test_a_long_explanation_has_a_hundred_steps() -> None:
+    out = run("+".join(["x"] * 103), "x=1", "--explain").out
+    assert "\n100. v" in out
+    assert "\n101. v" not in out
+    assert "\n\npicture" in run("x*x", "x=2", "--explain").out
+
+
+def test_what_a_rule_raises_is_told() -> None:
+    def fail(error: BaseException) -> Callable[..., Any]:
+        def raises(*_: Any) -> Any:
+            raise error
+
+        return raises
+
+    answers = []
+    try:
+        for error in (ValueError("too\nnarrow"), MemoryError()):
+            engine.primitive("failing", lambda x: x * 1.0, fail(error), elementwise=True)
+            answers.append(run("failing(x)", "x=1"))
+            del TABLE["failing"]
+        engine.primitive("failing", fail(KeyboardInterrupt()), lambda g, out, x: g, elementwise=True)
+        assert run("failing(x)", "x=1") == (130, "", "")
+    finally:
+        del TABLE["failing"]
+    assert answers == [(2, "", "chainrule: no gradient: too narrow\n"), (2, "", "chainrule: no gradient: out of memory\n")]
+
+
+def test_a_terminal_without_greek_gets_question_marks() -> None:
+    done = process("x*x", "x=3", PYTHONIOENCODING="ascii")
+    assert done.status == 0
+    assert "?out/?x | 6\n" in done.out
+    assert process("σ", "x=3", PYTHONIOENCODING="ascii") == (2, "", "chainrule: column 1: no value for '?'; given: x; add ?=2\n")
