@@ -32,6 +32,13 @@ EQUIVALENT: list[Equivalent] = [
             "return _as_scalar(expression.evaluate({**leaves, **dict(zip(names, args))}), arguments)",
             "`check` calls the function with one argument for each name",
         ),
+        (
+            "engine/command/output.py",
+            "_sign",
+            "return b'{\"comment\": \"' + mark + b'\",' + data[data.index(b'{') + 1:]",
+            "return b'{\"comment\": \"' + mark + b'\",' + data[data.index(b'{') + 2:]",
+            "after the brace comes the end of the line, which JSON does not need",
+        ),
         ("engine/command/inputs.py", "_fault", "return ''", "return None", "the caller asks only whether there is a text"),
         # nn
     )

@@ -28,11 +28,16 @@ def run(*words: str) -> Answer:
     return Answer(status, out.getvalue(), err.getvalue())
 
 
-def process(*words: str, **environment: str) -> Answer:
-    """The command as a process, its output in a pipe."""
+def surroundings(**more: str) -> dict[str, str]:
+    """The environment of a process that finds this project."""
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    settings = os.environ | {"PYTHONPATH": path, "PYTHONIOENCODING": "utf-8"} | environment
-    done = subprocess.run([sys.executable, "-m", "engine", *words], capture_output=True, encoding="utf-8", env=settings, timeout=60)
+    return os.environ | {"PYTHONPATH": path, "PYTHONIOENCODING": "utf-8"} | more
+
+
+def process(*words: str, **more: str) -> Answer:
+    """The command as a process, its output in a pipe."""
+    command = [sys.executable, "-m", "engine", *words]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", env=surroundings(**more), timeout=60)
     return Answer(done.returncode, done.stdout, done.stderr)
 
 

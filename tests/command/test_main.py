@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,7 +16,7 @@ import pytest
 import engine
 from engine.primitives import TABLE
 from tests import ROOT
-from tests.command.running import JOB, column, process, run
+from tests.command.running import JOB, column, process, run, surroundings
 
 pytestmark = pytest.mark.usefixtures("folder")
 
@@ -90,8 +89,7 @@ def test_a_graph_too_large_for_a_picture_still_has_its_tables(folder: Path) -> N
 
 def test_a_closed_pipe_is_no_error() -> None:
     words = [sys.executable, "-m", "engine", *JOB, "--explain"]
-    settings = os.environ | {"PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=settings) as started:
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=surroundings()) as started:
         assert started.stdout
         assert started.stderr
         started.stdout.close()

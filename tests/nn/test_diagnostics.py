@@ -222,6 +222,7 @@ def test_the_names_of_many_weights_have_room():
         assert name.get_window_extent().x0 > 0
     for line in axes.get_lines():
         assert axes.viewLim.x0 < 0
+        assert axes.viewLim.x1 < 40
         assert axes.viewLim.y0 < line.get_ydata().min()
         assert axes.viewLim.y1 > line.get_ydata().max()
 
