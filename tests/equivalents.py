@@ -26,6 +26,13 @@ EQUIVALENT: list[Equivalent] = [
         # engine/prove
         # engine/command
         (
+            "engine/command/expression.py",
+            "_Reader.translate",
+            "column = self.column(getattr(node, 'col_offset', 0))",
+            "column = self.column(getattr(node, 'col_offset', 1))",
+            "only the missing end of a slice has no offset, and its step raises nothing",
+        ),
+        (
             "engine/command/main.py",
             "_check.function",
             "return _as_scalar(expression.evaluate({**leaves, **dict(zip(names, args, strict=True))}), arguments)",
