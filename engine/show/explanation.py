@@ -51,8 +51,12 @@ def explain(value: Value, *, names: Mapping[str, Any] | None = None, steps: int 
     """
     if not isinstance(value, Value):
         raise TypeError(f"explain() tells how a Value came about, not {type(value).__name__}")
-    graph = Graph(value, names, limit=8 * max(steps, 1))
-    return Explanation("\n".join(map(one_line, _Steps(graph, steps).lines)))
+    values = reachable([value])
+    computed = [place for place, v in enumerate(values) if v.requires_grad and not v.is_leaf]
+    told = computed[max(0, len(computed) - steps) :]
+    needed = len(values) - told[0] if told else 1
+    graph = Graph(value, names, limit=max(needed, 8 * steps))  # so that in all but a long graph the names are those of `draw`
+    return Explanation("\n".join(map(one_line, _Steps(graph, len(told), len(computed) - len(told)).lines)))
 
 
 # ── the local derivative, as a formula and in numbers ─────────────────────────
@@ -115,17 +119,17 @@ def _simplified(node: GraphNode, operands: list[Formula]) -> Formula:
 class _Steps:
     """Writes the lines of an explanation, from the root back."""
 
-    def __init__(self, graph: Graph, steps: int):
+    def __init__(self, graph: Graph, told: int, left: int):
         self.graph = graph
         self.root = graph.nodes[graph.outputs[0]]
         self.starts_here = self.root.grad is not None and bool(np.all(self.root.grad == 1))  # whether the pass began at the root
         self.lines: list[str] = []
         self.received: dict[int, list[Any]] = {}  # node -> the contributions to it, from its youngest use on
-        told = [node for node in reversed(graph.nodes) if node.op and node.requires_grad][:steps]
+        computed = [node for node in reversed(graph.nodes) if node.op and node.requires_grad]
         self.begin()
-        for number, node in enumerate(told, 1):
+        for number, node in enumerate(computed[:told], 1):
             self.step(number, node)
-        self.end(len(told))
+        self.end(told, left)
 
     def begin(self) -> None:
         root = self.root
@@ -174,7 +178,7 @@ class _Steps:
             terms = f"{' + '.join(map(_signed, parts))} = " if not np.ndim(total) and len(parts) <= FEW else ""
             text = f"{name} = {terms}{figure(total)}; it is used {len(parts)} times, and the contributions add"
         size = np.nan_to_num(sum(map(np.abs, parts)), nan=0.0, posinf=0.0)
-        if not np.allclose(total, node.grad, rtol=1e-5, atol=1e-8 * np.max(size, initial=0.0), equal_nan=True):
+        if not np.allclose(total, node.grad, atol=1e-8 * size, equal_nan=True):
             text += f"; {node.name}.grad = {figure(node.grad)}, together with earlier passes and other uses"
         return text
 
@@ -207,13 +211,11 @@ class _Steps:
                 where = f", at {met} of {np.size(node.data)} elements" if np.ndim(node.data) else ""
                 self.lines.append(f"   a kink ({kink.where}){where}: there is no derivative there, by convention it is {kink.value}")
 
-    def end(self, told: int) -> None:
+    def end(self, told: int, left: int) -> None:
         """The gradients of the leaves; if operations are left, what the leaves received so far."""
         leaves = [node for node in self.graph.nodes if not node.op and node.index in self.received and node.grad is not None]
         if any(part is None for node in leaves for part in self.received[node.index]):
             leaves = []  # another pass left their gradients, or the pass kept no gradients of results
-        assert self.root.value is not None
-        left = sum(value.requires_grad and not value.is_leaf for value in reachable([self.root.value])) - told
         if left:
             self.lines += ["", f"… {left} older values are not told; explain(..., steps={10 * max(told, 1)}) tells more."]
             leaves = [node for node in leaves if not node.is_cut]

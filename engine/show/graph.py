@@ -169,7 +169,7 @@ def _given_names(outputs: Any, names: Mapping[str, Any], values: Iterable[Value]
     """Names for Values without a label: from `names`, from a dict of outputs, and ∂/∂x for a recorded gradient of x."""
     found: dict[Value, str] = {}
     # The first name wins, but one that the user chose wins over `_`, `_oh` and `Out`, which IPython gives to every result.
-    best_first = sorted(names.items(), key=lambda item: item[0].startswith("_") or item[0] == "Out")
+    best_first = sorted(names.items(), key=lambda item: str(item[0]).startswith("_") or item[0] == "Out")
     for name, thing in (*reversed(best_first), *(outputs.items() if isinstance(outputs, Mapping) else ())):
         for path, leaf in tree_paths(thing):
             if isinstance(leaf, Value):

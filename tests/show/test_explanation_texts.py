@@ -307,6 +307,17 @@ def test_the_older_values_are_counted_whatever_was_read(operations: int) -> None
         assert "older" not in str(explain(out, steps=operations))
 
 
+def test_as_many_steps_are_told_as_were_asked_for() -> None:
+    """Also where each step takes many values that were given."""
+    out = Value([1.0], label="x")
+    for _ in range(5):
+        out = np.concatenate([out, *(Value([float(k)]) for k in range(30))])
+    assert len(STEP.findall(str(explain(out, steps=3)))) == 3
+    assert len(STEP.findall(str(explain(out)))) == 5
+    a = Value(1.0, label="a")
+    assert str(explain(((a * 1.0) * 1.0) * 1.0, steps=2)).startswith("v6 = 1."), "the names are those of the whole graph"
+
+
 @pytest.mark.parametrize("size", [1e-12, 1.0, 1e12])
 def test_another_pass_is_noticed_whatever_the_size_of_the_gradients(size: float) -> None:
     x = Value(2.0, label="x")
