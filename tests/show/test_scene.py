@@ -307,3 +307,13 @@ def test_rows_follow_the_computation(operations: int, sideways: bool, width: int
 def test_a_wrapped_picture_is_neither_long_nor_high(operations: int, rankdir: str, low: float, high: float) -> None:
     width, height = read(draw(chain(operations), rankdir=rankdir, legend=False)).size
     assert low < width / height < high
+
+
+@pytest.mark.parametrize(("rankdir", "axis"), [("LR", "x"), ("TB", "y")])
+@pytest.mark.parametrize("depth", [None, 25])
+def test_rows_begin_below_one_another(rankdir: str, axis: str, depth: int | None) -> None:
+    shown = read(draw(chain(30), rankdir=rankdir, depth=depth, legend=False)).boxes.values()
+    first = min(getattr(box, axis) for box in shown)
+    starts = [getattr(box, axis) for box in shown if box.kind in ("reference", "more")]
+    assert len(starts) > 2
+    assert max(starts) - first < 10, "a row starts with a value of the row before, or where the graph was cut"
