@@ -117,6 +117,13 @@ EQUIVALENT: list[Equivalent] = [
             "self._view(target, format=format and self.format, quiet=quiet_view)",
             "graphviz has one viewer for all formats",
         ),
+        (
+            "engine/show/drawing.py",
+            "_picture",
+            "picture.edge(key, step.key, weight='4' if nodes[source].role in ('interior', 'output') else '1', **label)",
+            "picture.edge(key, step.key, weight='4' if True else '1', **label)",
+            "looks: which lines Graphviz keeps straighter",
+        ),
         # engine/prove
         # engine/command
         # nn

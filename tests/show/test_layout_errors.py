@@ -35,3 +35,10 @@ def test_the_line_that_tells_the_reason_is_picked(tmp_path: Path, monkeypatch: p
     with pytest.raises(ValueError, match="Graphviz") as refused:
         draw(chain(1)).pipe("svg", renderer="cairo", engine="neato")
     assert str(refused.value) == f"Graphviz could not make 'svg:cairo' with 'neato': {told}"
+
+
+def test_half_a_surrogate_pair_in_the_source_is_no_obstacle(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", os.devnull)
+    picture = draw(chain(1))
+    picture.node("extra", label="\ud800")
+    assert b"extra" in picture.pipe("svg")
