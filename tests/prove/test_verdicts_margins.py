@@ -130,6 +130,15 @@ def test_a_function_that_is_mostly_noise_convicts_nobody(factor):
     assert verdicts(report) == ["imprecise"]
 
 
+@pytest.mark.parametrize("factor", [1.0, 1.5, -1.0])
+def test_a_function_that_oscillates_within_the_smallest_step_convicts_nobody(factor):
+    def wave(x):
+        return np.exp(np.absolute(x))
+
+    f = Primitive("f", lambda x: np.sin(wave(x)), [lambda g, out, x: g * np.cos(wave(x)) * wave(x) * factor])
+    assert verdicts(check(lambda x: f(x), 30.0)) == ["imprecise"]
+
+
 @pytest.mark.parametrize(("factor", "verdict"), [(1.0, "right"), (1 + 1e-4, "wrong"), (1.1, "wrong"), (-1.0, "wrong")])
 @pytest.mark.parametrize("offset", [0.0, 1.0, 1e4])
 def test_a_wrong_rule_below_a_large_constant(factor, verdict, offset):
