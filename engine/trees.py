@@ -21,14 +21,14 @@ def tree_map(function: Callable[..., Any], tree: Any, *others: Any) -> Any:
 
 def tree_paths(tree: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
     """Every leaf with the keys and indices that lead to it: {"w": [a, b]} gives (("w", 0), a) and (("w", 1), b)."""
-    if isinstance(tree, dict):
-        for key, item in tree.items():
-            yield from tree_paths(item, (*path, key))
-    elif isinstance(tree, (list, tuple)):
-        for i, item in enumerate(tree):
-            yield from tree_paths(item, (*path, i))
-    else:
+    if not isinstance(tree, (dict, list, tuple)):
         yield path, tree
+        return
+    for key, item in tree.items() if isinstance(tree, dict) else enumerate(tree):
+        if isinstance(item, (dict, list, tuple)):
+            yield from tree_paths(item, (*path, key))
+        else:
+            yield (*path, key), item
 
 
 def tree_leaves(tree: Any) -> list[Any]:

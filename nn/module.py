@@ -17,7 +17,7 @@ Module there counts, also inside lists, tuples and dicts.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
@@ -27,6 +27,8 @@ from engine.trees import tree_paths
 from .picture import Box, as_inputs, draw_boxes
 
 __all__ = ["Module", "Sequential"]
+
+M = TypeVar("M")
 
 
 class Module:
@@ -53,15 +55,15 @@ class Module:
 
     # ── the Modules and Parameters in it ──────────────────────────────────────
 
-    def _members(self) -> Iterator[tuple[str, Parameter | Module]]:
-        """The Parameters and Modules in its own attributes with their names, in the order of assignment."""
+    def _members(self, kind: type[M]) -> Iterator[tuple[str, M]]:
+        """The Parameters or the Modules in its own attributes with their names, in the order of assignment."""
         for path, thing in tree_paths(vars(self)):
-            if isinstance(thing, (Parameter, Module)):
+            if isinstance(thing, kind):
                 yield ".".join(map(str, path)), thing
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """The Modules in its own attributes with their names: ("hidden.0", Linear(...))."""
-        return ((name, thing) for name, thing in self._members() if isinstance(thing, Module))
+        return self._members(Module)
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
         """This Module and every Module in it, depth first, with dotted names.
@@ -87,8 +89,8 @@ class Module:
         """Every Parameter in it with its dotted name; a shared Parameter is given once, under its first name."""
         seen: set[int] = set()
         for prefix, module in self.named_modules():
-            for name, thing in module._members():
-                if isinstance(thing, Parameter) and id(thing) not in seen:
+            for name, thing in module._members(Parameter):
+                if id(thing) not in seen:
                     seen.add(id(thing))
                     yield _join(prefix, name), thing
 
@@ -207,7 +209,7 @@ class Module:
         boxes, removers = {}, []
         for name, module in self.named_modules():
             if module is not self:
-                own = [thing for _, thing in module._members() if isinstance(thing, Parameter)]
+                own = [parameter for _, parameter in module._members(Parameter)]
                 boxes[name] = box = Box(module._title.removesuffix("()"), own)
                 removers += [module.register_forward_pre_hook(box.enter), module.register_forward_hook(box.leave)]
         try:
