@@ -5,14 +5,13 @@ Two primitives carry it: `getitem`, and `scatter`, which is its derivative, as i
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from .arithmetic import where
-from .shapes import broadcast_to, move, moveaxis, ravel, reshape, sides
+from .shapes import atleast_1d, broadcast_to, move, moveaxis, ravel, reshape, sides
 from .table import Case, Primitive, composite, primitive
 
 # ── getitem and scatter are each other's derivative ───────────────────────────
@@ -115,7 +114,8 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Any:
         raise TypeError(f"take of shape {np.shape(x)}: an index is an integer, not {places.dtype}")
     places = places.astype(int)
     index = places if places.ndim else int(places)
-    return ravel(x)[index] if axis is None else x[(slice(None),) * (axis % np.ndim(x)) + (index,)]
+    x = ravel(x) if axis is None else atleast_1d(x)
+    return x[(slice(None),) * ((axis or 0) % np.ndim(x)) + (index,)]
 
 
 @move(np.take_along_axis)
@@ -140,8 +140,8 @@ def sort(x: Any, axis: int | None = -1) -> Any:
 @move(np.repeat)
 def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
     """Each element (or slice along an axis) several times in a row."""
-    length = math.prod(np.shape(x)) if axis is None else np.shape(x)[axis]
-    return take(x, np.repeat(np.arange(length), repeats), axis)
+    x = ravel(x) if axis is None else atleast_1d(x)
+    return take(x, np.repeat(np.arange(np.shape(x)[axis or 0]), repeats), axis or 0)
 
 
 @move(np.tile)
