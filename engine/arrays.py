@@ -46,15 +46,19 @@ def was_written(node: Node) -> bool:
 
 
 def fingerprint(data: np.ndarray[Any, Any]) -> int:
-    """A hash of an array: of all bytes of a small one, of a sample and of the sums of the bits of a large one.
+    """A hash of an array: of all bytes of a small one, of a sample and of sums of the bits of a large one.
 
-    The sums run down 257 columns.  257 is a prime, so elements that trade places stand in different columns;
-    and so do two elements that change their signs (in one column the two top bits would add up to nothing).
+    The bits are written in rows of 257.  The sum of each column notices a change of one element, or of the signs
+    of two; the sum of each row, each column with an odd weight of its own, notices elements that trade places.
     """
     if data.size <= 1024:
         return hash(data.tobytes())
     flat = np.ascontiguousarray(data).reshape(-1)
     bits = flat.view({2: np.uint16, 4: np.uint32}.get(flat.itemsize, np.uint64))
     whole = bits.size // 257 * 257
-    sums = np.add.reduce(bits[:whole].reshape(-1, 257))
-    return hash((sums.tobytes(), bits[whole:].tobytes(), flat[:: flat.size // 256].tobytes()))
+    rows = bits[:whole].reshape(-1, 257)
+    weighted = np.einsum("rc,c->r", rows, _WEIGHTS.astype(bits.dtype))
+    return hash((np.add.reduce(rows).tobytes(), weighted.tobytes(), bits[whole:].tobytes(), flat[:: flat.size // 256].tobytes()))
+
+
+_WEIGHTS = np.arange(1, 2 * 257, 2, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)  # odd times odd; 2**64 / golden ratio

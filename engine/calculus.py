@@ -45,6 +45,8 @@ class _Inputs:
             if not -len(args) <= n < len(args):
                 raise TypeError(f"{name}: argnums={n}, but only {len(args)} positional argument(s) were given")
         self.places = [int(n) % len(args) for n in chosen]
+        if len(set(self.places)) < len(chosen):
+            raise ValueError(f"{name}: argnums={argnums} names an argument twice, and its derivative would be shared out between them")
         self.ties: list[tuple[Value, Value]] = []
         self.leaves: list[Value] = []
         self.trees = [tree_map(self._leaf, args[n]) for n in self.places]
