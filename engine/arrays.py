@@ -48,17 +48,21 @@ def was_written(node: Node) -> bool:
 def fingerprint(data: np.ndarray[Any, Any]) -> int:
     """A hash of an array: of all bytes of a small one, of a sample and of sums of the bits of a large one.
 
-    The bits are written in rows of 257.  The sum of each column notices a change of one element, or of the signs
-    of two; the sum of each row, each column with an odd weight of its own, notices elements that trade places.
+    The bits are written in rows of 257.  The sum of each column notices that an element changed.  The weighted sum of
+    each row notices that elements traded places; it leaves out the last bits, so that the sign is not the first one:
+    modulo 2**64 two first bits add up to nothing, whatever their weights.
     """
     if data.size <= 1024:
         return hash(data.tobytes())
     flat = np.ascontiguousarray(data).reshape(-1)
-    bits = flat.view({2: np.uint16, 4: np.uint32}.get(flat.itemsize, np.uint64))
+    if flat.itemsize == 2:
+        flat = flat.astype(np.float32)
+    bits: Any = flat.view(np.uint32 if flat.itemsize == 4 else np.uint64)
     whole = bits.size // 257 * 257
     rows = bits[:whole].reshape(-1, 257)
-    weighted = np.einsum("rc,c->r", rows, _WEIGHTS.astype(bits.dtype))
-    return hash((np.add.reduce(rows).tobytes(), weighted.tobytes(), bits[whole:].tobytes(), flat[:: flat.size // 256].tobytes()))
+    places = np.einsum("rc,c->r", rows >> 10, _WEIGHTS.astype(bits.dtype))
+    return hash((np.add.reduce(rows).tobytes(), places.tobytes(), bits[whole:].tobytes(), flat[:: flat.size // 256].tobytes()))
 
 
-_WEIGHTS = np.arange(1, 2 * 257, 2, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)  # odd times odd; 2**64 / golden ratio
+_COLUMN = np.arange(257, dtype=np.uint64)
+_WEIGHTS = (2 * _COLUMN + 1) * np.uint64(0x9E3779B97F4A7C15) + (_COLUMN**3 << 20)  # odd, no two alike, not evenly spaced
