@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from .node import Node, describe
+from .node import Node, describe, operands
 
-__all__ = ["as_stored", "copy_as_float", "fingerprint", "was_written"]
+__all__ = ["as_stored", "copy_as_float", "fingerprint", "read_only", "source", "was_written"]
 
 
 def as_stored(data: Any) -> Any:
@@ -38,6 +38,24 @@ def copy_as_float(data: Any, dtype: Any = None) -> Any:
     if array.dtype.kind != "f":
         raise TypeError(f"a Value holds real numbers, not {array.dtype}; pass floats, or an array of a floating dtype")
     return as_stored(array)
+
+
+def source(node: Node) -> Node:
+    """The leaf whose memory the data of a node is a view of; the node itself where there is none."""
+    start = node
+    while node._primitive is not None and type(data := node._data) is np.ndarray:
+        owner = data if data.base is None else data.base
+        shared = (o for o in operands(node) if type(o) is not float and (o._data is owner or getattr(o._data, "base", None) is owner))
+        if (node := next(shared, start)) is start:
+            break
+    return node
+
+
+def read_only(data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """A view that cannot be written to."""
+    view = data.view()
+    view.flags.writeable = False
+    return view
 
 
 def was_written(node: Node) -> bool:

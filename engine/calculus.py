@@ -177,7 +177,8 @@ def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], Any]]:
 
 
 def _plain(output: Any) -> Any:
-    return output._data if isinstance(output, Value) else output
+    """The number or a fresh array."""
+    return np.array(output._data)[()] if isinstance(output, Value) and output.ndim else getattr(output, "_data", output)
 
 
 def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., tuple[Any, Any]]:
@@ -285,7 +286,7 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     else:
         seed = Value(1.0, requires_grad=False) if record else 1.0 if type(total._data) is float else total.dtype.type(1)
         pushed = backprop(total, seed, inputs=[u], create_graph=record).get(u, _zeros(output))
-    return (output if record else output._data), _to_python_float(pushed)
+    return (output if record else _plain(output)), _to_python_float(pushed)
 
 
 def hessian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
