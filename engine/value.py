@@ -44,7 +44,7 @@ def record(primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) ->
             if arg._primitive is None and was_written(arg):  # then it counts as assigned
                 arg._fingerprint, arg._id = fingerprint(arg._data), next_id()
         elif type(arg) is not float:
-            arg = _constant(arg)
+            arg = _constant(arg, args)
         inputs.append(arg)
         if type(arg) is not float:
             if arg.requires_grad:
@@ -322,18 +322,23 @@ class Parameter(Value):
 # ── data ──────────────────────────────────────────────────────────────────────
 
 
-def _constant(data: Any) -> Value | float:
-    """An operand that is not a Value: numbers as they are, arrays as constants.
+def _constant(data: Any, beside: Sequence[Any]) -> Value | float:
+    """An operand that is not a Value: numbers as they are, arrays as constants, in NumPy's dtype beside the other operands.
 
     A small array is copied, which costs less than noticing that its owner wrote to it.
     """
-    if isinstance(data, (bool, int, np.bool_, np.integer, np.float64)):
-        return float(data)
     stored: Any
     if type(data) is np.ndarray and data.ndim and data.dtype.kind == "f":
         stored = data.copy() if data.size <= 8192 else data
     else:
-        stored = copy_as_float(data)
+        narrow = [v.dtype for v in beside if isinstance(v, Value) and v.ndim and v.dtype != np.float64]
+        if isinstance(data, (bool, int, np.bool_, np.integer, np.float64)) and (type(data) in (bool, int) or not narrow):
+            return float(data)
+        if narrow and isinstance(data, (np.ndarray, np.generic)) and data.dtype.kind in "biuf":
+            dtype = np.result_type(data, *narrow)  # NumPy's promotion: float32 beside int8 stays float32, beside np.float64 it does not
+            stored = data.astype(dtype)[()]
+        else:
+            stored = copy_as_float(data)
     if type(stored) is float:
         return stored
     constant = Value(0.0, requires_grad=False)

@@ -52,7 +52,7 @@ sum = primitive(
 )
 
 
-def _mean(x: Any, axis: Axis, keepdims: bool) -> Any:
+def _mean(x: Any, axis: Axis, keepdims: Any) -> Any:
     if getattr(x, "dtype", None) == np.float16:
         return np.mean(x, axis=axis, keepdims=keepdims)  # adds up in float32
     return np.add.reduce(x, axis=axis, keepdims=keepdims) / _count(x, axis)
