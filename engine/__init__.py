@@ -55,7 +55,7 @@ _READERS = {
 _HOME = {name: module for module, names in _READERS.items() for name in names}
 
 # What `from engine import *` brings; the functions of the rule table come by name only.
-_EAGER = {name for name, thing in globals().items() if name[0] != "_" and getattr(thing, "__module__", "").startswith("engine")}
+_EAGER = {name for name, thing in globals().items() if getattr(thing, "__module__", "").startswith("engine")}
 __all__ = sorted(_EAGER | _HOME.keys())
 
 

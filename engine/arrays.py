@@ -30,9 +30,7 @@ def copy_as_float(data: Any, dtype: Any = None) -> Any:
         return data
     if isinstance(data, Node):
         raise TypeError(f"{describe(data)} is a Value already; use it, or .data for its numbers")
-    if isinstance(data, (list, tuple)) and any(isinstance(item, Node) for item in data):
-        raise TypeError("a list of Values would leave the graph here; join them with np.stack([...])")
-    array = np.array(data, dtype)
+    array = np.array(data, dtype)  # Values in a list raise TypeError here (Operators.__array__)
     if array.dtype.kind in "biu":
         array = array.astype(np.float64)
     if array.dtype.kind != "f":

@@ -78,7 +78,7 @@ def binary(kind: type[Node], primitive: Primitive, plain: Callable[..., Any], co
         if type(result) is not float:
             if type(result) is complex:
                 return plain(self, other)
-            if type(result) is not np.ndarray or not result.ndim:
+            if type(result) is not np.ndarray:
                 result = as_stored(result)
         node = _new(kind)  # as in new_node
         node._data = result
@@ -182,5 +182,5 @@ def push_scalar(node: Node, g: float, leaves: dict[Node, Any], pending: Pending)
                 so_far = y._grad
                 y._grad = to_y if so_far is pending else so_far + to_y
         return True
-    except (ArithmeticError, ValueError):  # 1/0.0 and the like: NumPy has an answer
+    except (ArithmeticError, ValueError, TypeError):  # 1/0.0: NumPy has an answer; no rule for an operand: the definition says so
         return False

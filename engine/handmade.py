@@ -26,7 +26,7 @@ class Handmade(Primitive):
         if self.backward_closure is None:
             raise TypeError(f"the node {self.name!r} was made by hand and has no derivative; assign its _backward")
         node._grad = g
-        inputs = {o: o._grad for o in operands(node) if type(o) is not float}
+        inputs = {o: o._grad for o in operands(node)}  # Values, all of them
         for operand in inputs:  # the closure may add to an array in place
             operand._grad = np.zeros_like(operand._data).view(_Open) if type(operand._data) is np.ndarray else None
         try:

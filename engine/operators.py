@@ -171,7 +171,7 @@ class Operators(Node):
             return made(*args, **kwargs)
         if function in PLAIN:
             return function(*map(_plain, args), **{key: _plain(arg) for key, arg in kwargs.items()})
-        module = function.__module__.replace("numpy", "np", 1)
+        module = function.__module__.replace("numpy", "np")
         raise TypeError(_no_rule(f"{module}.{function.__name__}"))
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:

@@ -68,7 +68,6 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     names = textwrap.fill(", ".join(sorted(TABLE.keys() | COMPOSITES.keys())), 78, initial_indent="    ", subsequent_indent="    ")
     parser = _Parser(
-        prog="chainrule",
         usage="chainrule [options] EXPRESSION NAME=VALUE ...",
         description="Compute an expression, and its gradient by backpropagation: every step in a table, and the graph as a picture.",
         epilog=EXAMPLES + names,

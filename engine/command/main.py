@@ -67,13 +67,7 @@ def _leaves(arguments: Arguments, expression: Expression) -> dict[str, Value]:
     wrt = arguments.wrt
     for name in sorted((wrt or set()) - expression.names.keys()):
         raise CommandError(f"--wrt {name}: the expression has no such variable; it has {', '.join(expression.names) or 'none'}")
-    leaves = {}
-    for name, data in values.items():
-        try:
-            leaves[name] = Value(data, label=name, requires_grad=wrt is None or name in wrt)
-        except TypeError as error:
-            raise CommandError(f"{name}: {error}") from error
-    return leaves
+    return {name: Value(data, label=name, requires_grad=wrt is None or name in wrt) for name, data in values.items()}
 
 
 def _differentiate(arguments: Arguments, expression: Expression, leaves: Mapping[str, Value]) -> Value:
@@ -87,7 +81,7 @@ def _differentiate(arguments: Arguments, expression: Expression, leaves: Mapping
         with np.errstate(all="ignore"):
             result.backward()
     except (TypeError, ValueError, MemoryError) as error:
-        raise CommandError(f"no gradient: {error or 'out of memory'}") from error
+        raise CommandError(f"no gradient: {str(error) or 'out of memory'}") from error
     return result
 
 
@@ -145,7 +139,7 @@ def _save(arguments: Arguments, result: Value, path: Path) -> None:
             raise CommandError(told) from error
         print(f"chainrule: {told}", file=sys.stderr)
     else:
-        print(f"{'data' if path.suffix == '.json' else 'picture'}: {path}", file=_beside(arguments))
+        print(f"{'data' if path.suffix.lower() == '.json' else 'picture'}: {path}", file=_beside(arguments))
 
 
 def _beside(arguments: Arguments) -> Any:

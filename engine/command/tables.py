@@ -36,7 +36,7 @@ def show(title: str, graph: Graph) -> None:
         parts += [Text(f"{hidden} older values are not shown; --json lists all."), ""]
     parts += [_gradients(graph), ""]
 
-    console = Console(highlight=False)
+    console = Console()
     with console.capture() as printed:
         for part in parts:
             console.print(part)
@@ -89,5 +89,5 @@ def _name(node: GraphNode) -> Text:
 
 
 def _brief(data: Any) -> Text:
-    """A number as it is; of an array, its shape and range."""
+    """A number as it is; of an array, its range."""
     return Text(summary(data).partition(", mean")[0] if np.ndim(data) else figure(data))

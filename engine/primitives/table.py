@@ -143,8 +143,13 @@ class Primitive:
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"
 
-    def __reduce__(self) -> str | tuple[Any, ...]:
-        return (TABLE.__getitem__, (self.name,))
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_by_name, (self.name,))
+
+
+def _by_name(name: str) -> Primitive:
+    """A pickled primitive, which is the one that bears its name where it is loaded."""
+    return TABLE[name]
 
 
 def primitive(name: str, forward: Callable[..., Any], *vjps: Callable[..., Any] | None, numpy: Any = None, **entry: Any) -> Primitive:
@@ -209,12 +214,8 @@ def bind_float_math() -> None:
     def on_math(rule: Any) -> Any:
         if isinstance(rule, np.ufunc):
             return getattr(floats, rule.__name__)
-        if not isinstance(rule, FunctionType):
-            return rule
         names = float_globals.setdefault(id(rule.__globals__), rule.__globals__ | {"np": floats})
-        rebound = FunctionType(rule.__code__, names, rule.__name__, rule.__defaults__, rule.__closure__)
-        rebound.__kwdefaults__ = rule.__kwdefaults__
-        return rebound
+        return FunctionType(rule.__code__, names, rule.__name__, rule.__defaults__, rule.__closure__)
 
     for entry in TABLE.values():
         entry.built_in = True

@@ -16,10 +16,11 @@ import numpy as np
 
 from ..backprop import contributions
 from ..handmade import Handmade
+from ..node import reachable
 from ..primitives import TABLE
 from ..value import Value
 from .graph import Graph, GraphNode
-from .notation import BINDING, FEW, SIGN, Formula, bracket, figure, formula, named, operation
+from .notation import BINDING, FEW, SIGN, Formula, bracket, figure, formula, named, one_line, operation
 
 __all__ = ["Explanation", "derivative", "explain"]
 
@@ -50,8 +51,12 @@ def explain(value: Value, *, names: Mapping[str, Any] | None = None, steps: int 
     """
     if not isinstance(value, Value):
         raise TypeError(f"explain() tells how a Value came about, not {type(value).__name__}")
-    graph = Graph(value, names, limit=8 * max(steps, 1))
-    return Explanation("\n".join(_Steps(graph, steps).lines))
+    values = reachable([value])
+    computed = [place for place, v in enumerate(values) if v.requires_grad and not v.is_leaf]
+    told = computed[max(0, len(computed) - steps) :]
+    needed = len(values) - told[0] if told else 1
+    graph = Graph(value, names, limit=max(needed, 8 * steps))  # so that in all but a long graph the names are those of `draw`
+    return Explanation("\n".join(map(one_line, _Steps(graph, len(told), len(computed) - len(told)).lines)))
 
 
 # ── the local derivative, as a formula and in numbers ─────────────────────────
@@ -114,7 +119,7 @@ def _simplified(node: GraphNode, operands: list[Formula]) -> Formula:
 class _Steps:
     """Writes the lines of an explanation, from the root back."""
 
-    def __init__(self, graph: Graph, steps: int):
+    def __init__(self, graph: Graph, told: int, left: int):
         self.graph = graph
         self.root = graph.nodes[graph.outputs[0]]
         self.starts_here = self.root.grad is not None and bool(np.all(self.root.grad == 1))  # whether the pass began at the root
@@ -122,9 +127,9 @@ class _Steps:
         self.received: dict[int, list[Any]] = {}  # node -> the contributions to it, from its youngest use on
         computed = [node for node in reversed(graph.nodes) if node.op and node.requires_grad]
         self.begin()
-        for number, node in enumerate(computed[:steps], 1):
+        for number, node in enumerate(computed[:told], 1):
             self.step(number, node)
-        self.end(len(computed[:steps]), len(computed[steps:]))
+        self.end(told, left)
 
     def begin(self) -> None:
         root = self.root
@@ -172,7 +177,8 @@ class _Steps:
         if len(parts) > 1:
             terms = f"{' + '.join(map(_signed, parts))} = " if not np.ndim(total) and len(parts) <= FEW else ""
             text = f"{name} = {terms}{figure(total)}; it is used {len(parts)} times, and the contributions add"
-        if not np.allclose(total, node.grad, equal_nan=True):
+        size = np.nan_to_num(sum(map(np.abs, parts)), nan=0.0, posinf=0.0)
+        if not np.allclose(total, node.grad, atol=1e-8 * size, equal_nan=True):
             text += f"; {node.name}.grad = {figure(node.grad)}, together with earlier passes and other uses"
         return text
 
@@ -210,7 +216,6 @@ class _Steps:
         leaves = [node for node in self.graph.nodes if not node.op and node.index in self.received and node.grad is not None]
         if any(part is None for node in leaves for part in self.received[node.index]):
             leaves = []  # another pass left their gradients, or the pass kept no gradients of results
-        left += self.graph.hidden
         if left:
             self.lines += ["", f"… {left} older values are not told; explain(..., steps={10 * max(told, 1)}) tells more."]
             leaves = [node for node in leaves if not node.is_cut]

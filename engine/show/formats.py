@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from .graph import Graph, GraphNode
-from .notation import number, operation, shape_of, summary
+from .notation import number, one_line, operation, shape_of, summary
 
 __all__ = ["to_json", "to_mermaid", "to_text"]
 
@@ -145,7 +145,7 @@ def to_text(outputs: Any, names: Mapping[str, Any] | None = None) -> str:
         names: names for Values without a label, such as `locals()`.
     """
     graph = Graph(outputs, names)
-    rows = [_row(node, graph) for node in graph.nodes if not node.is_number or node.index in graph.outputs]
+    rows = [tuple(map(one_line, _row(node, graph))) for node in graph.nodes if not node.is_number or node.index in graph.outputs]
     widths = [min(48, max(map(len, column))) for column in zip(*rows, strict=True)]
     return "".join("  ".join(map(str.ljust, row, widths)).rstrip() + "\n" for row in rows)
 

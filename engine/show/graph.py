@@ -168,8 +168,9 @@ def _within(roots: Iterable[Value], depth: int) -> set[Value]:
 def _given_names(outputs: Any, names: Mapping[str, Any], values: Iterable[Value]) -> dict[Value, str]:
     """Names for Values without a label: from `names`, from a dict of outputs, and ∂/∂x for a recorded gradient of x."""
     found: dict[Value, str] = {}
-    first_name_wins = reversed(list(names.items()))
-    for name, thing in (*first_name_wins, *(outputs.items() if isinstance(outputs, Mapping) else ())):
+    # The first name wins, but one that the user chose wins over `_`, `_oh` and `Out`, which IPython gives to every result.
+    best_first = sorted(names.items(), key=lambda item: str(item[0]).startswith("_") or item[0] == "Out")
+    for name, thing in (*reversed(best_first), *(outputs.items() if isinstance(outputs, Mapping) else ())):
         for path, leaf in tree_paths(thing):
             if isinstance(leaf, Value):
                 found[leaf] = str(name) + "".join(f"[{key!r}]" for key in path)

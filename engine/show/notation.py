@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ __all__ = [
     "named",
     "number",
     "numbers",
+    "one_line",
     "operation",
     "parameters",
     "shape_of",
@@ -122,6 +124,11 @@ def formula(node: GraphNode, operands: list[Formula]) -> Formula:
         return f"{bracket(operands[0], ATOM)}[{', '.join(map(_argument, index if isinstance(index, tuple) else (index,)))}]", ATOM
     keywords = [f"{key}={_argument(value)}" for key, value in node.params.items() if value is not None]
     return f"{node.primitive}({', '.join([text for text, _ in operands] + keywords)})", ATOM
+
+
+def one_line(text: str) -> str:
+    """Text for a terminal: line breaks and other control characters of a label as Python escapes them."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", lambda found: repr(found[0])[1:-1], text)
 
 
 def bracket(written: Formula, needed: int) -> str:

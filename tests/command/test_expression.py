@@ -162,6 +162,7 @@ def test_a_variable_takes_the_place_of_a_constant_but_not_of_a_function() -> Non
         ("argmax(x)", 1, "no derivative"),
         ("x + tanh", 5, "is a function here: write tanh(...)"),
         ("x + q1", 5, "no value for 'q1'"),
+        ("X + 1", 1, "no value for 'X'; given: x, y"),
         ("wrong + x", 1, "given: x, y, v, M, σ"),
         ("x.T", 3, "transpose(x) for x.T"),
         ("np.tanh(x)", 4, "exp(x) for np.exp(x)"),

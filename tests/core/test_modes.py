@@ -8,6 +8,7 @@ import random
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextvars import copy_context
 from functools import partial
 from typing import Any
 
@@ -130,6 +131,20 @@ def test_without_detect_anomaly_nan_flows_as_in_numpy() -> None:
         np.sqrt(x).sum().backward()
     assert np.isnan(x.grad[0])
     assert x.grad[1] == 0.25
+
+
+@pytest.mark.filterwarnings("ignore:.* encountered in:RuntimeWarning")
+def test_a_mode_that_was_left_holds_no_more() -> None:
+    """Also in a context that was copied inside it, as that of an asyncio task which goes on afterwards."""
+    with engine.no_grad(), engine.detect_anomaly():
+        context = copy_context()
+        assert not context.run(engine.modes.is_grad_enabled)
+        assert context.run(engine.modes.is_anomaly_enabled)
+    assert context.run(engine.modes.is_grad_enabled)
+    assert not context.run(engine.modes.is_anomaly_enabled)
+    x = Value(0.0)
+    context.run(lambda: np.sqrt(x).backward())
+    assert x.grad == np.inf
 
 
 @pytest.mark.parametrize("data", [0.5, np.linspace(0.1, 0.9, 5)])

@@ -1,18 +1,23 @@
-"""What a node remembers: its order, its place in the source; and copies of leaves."""
+"""What a node remembers: its order, its place in the source, its label; how an error calls it; and copies of leaves."""
 
 from __future__ import annotations
 
 import copy
 import pickle
 import re
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, strategies as st
 
 import engine
 from engine import Parameter, Value
-from engine.node import location
+from engine.node import age, describe, location, operands, reachable
+
+# ── order ─────────────────────────────────────────────────────────────────────
 
 
 def test_order_is_by_age_and_not_by_recursion() -> None:
@@ -22,6 +27,37 @@ def test_order_is_by_age_and_not_by_recursion() -> None:
     c = b * a
     (b + c * b).backward()  # 3a + 9a³
     assert a.grad == 3 + 27 * 4
+
+
+def below(roots: list[Value]) -> set[Value]:
+    """The roots and all that they depend on: the definition, which walks every path."""
+    return {node for root in roots for node in (root, *below([o for o in operands(root) if isinstance(o, Value)]))}
+
+
+@given(
+    steps=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=3, max_size=7),
+    picked=st.lists(st.integers(0, 3), max_size=3),
+    assigned=st.sets(st.integers(0, 5), max_size=3),
+)
+def test_reachable_is_every_node_below_once_and_operands_stand_before_their_users(steps: Any, picked: Any, assigned: Any) -> None:
+    """Also after a training step, where an assigned leaf is younger than the nodes that used it."""
+    made = [Value(1.0), Value(2.0), Value(3.0)]
+    for i, j in steps:
+        x, y = made[-1 - i % len(made)], made[-1 - j % len(made)]
+        made.append([x + y, x * 3.0, np.where(np.array(True), x, y)][(i + j) % 3])
+    roots = [made[-1 - k] for k in picked]
+    for k in assigned:
+        made[k].data = 5.0
+    order = reachable(roots)
+    assert len(order) == len(set(order))
+    assert set(order) == below(roots)
+    place = {node: at for at, node in enumerate(order)}
+    assert all(place[o] < place[node] for node in order for o in operands(node) if isinstance(o, Value))
+    if not assigned:
+        assert order == sorted(order, key=age)
+
+
+# ── place ─────────────────────────────────────────────────────────────────────
 
 
 def test_every_way_of_making_a_node_remembers_its_line() -> None:
@@ -47,6 +83,70 @@ def test_every_way_of_making_a_node_remembers_its_line() -> None:
     for maker in makers:
         line = maker.__code__.co_firstlineno
         assert re.search(rf"test_node\.py:{line}$", location(maker())), line
+
+
+def test_each_node_of_a_longer_function_has_its_own_line() -> None:
+    """A node made on several lines is blamed on the first of them."""
+
+    def lines() -> list[Value]:
+        x = Value(2.0)
+        return [
+            x * x,
+            x.tanh(),
+            (
+                x
+                +
+                Value(1.0)
+            ),
+            -x,
+        ]  # fmt: skip
+
+    first = lines.__code__.co_firstlineno
+    assert [int(location(node).rpartition(":")[2]) - first for node in lines()] == [3, 4, 6, 10]
+
+
+def test_the_first_node_of_a_program_has_its_line_too() -> None:
+    code = "import numpy as np, engine, engine.node as n\nx = engine.Value(2.0)\nprint(n.location(np.exp(x)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "<string>:3\n"
+
+
+def test_a_leaf_has_no_place_in_the_source() -> None:
+    assert location(Value(1.0)) == "an unknown place"
+
+
+# ── name ──────────────────────────────────────────────────────────────────────
+
+
+@given(st.lists(st.text(max_size=3), min_size=1, max_size=20))
+def test_each_value_keeps_its_own_label(labels: list[str]) -> None:
+    values = [Value(1.0, label=label) for label in labels]
+    for value in values[::2]:
+        value.label = value.label + "!"
+    expected = [label + "!" if i % 2 == 0 else label for i, label in enumerate(labels)]
+    assert [value.label for value in values] == expected
+    values[0].label = ""
+    assert values[0].label == ""
+    del values
+    assert [Value(1.0).label for _ in range(50)] == [""] * 50  # none is left behind for the next at the same place
+
+
+@pytest.mark.parametrize(
+    ("thing", "words"),
+    [
+        (Value(2.0), "an unlabelled scalar"),
+        (Value(2.0, label="a"), "'a' (scalar)"),
+        (Value([1.0, 2.0]), "an unlabelled array of shape (2,)"),
+        (Value([[1.0, 2.0]], label="w"), "'w' (array of shape (1, 2))"),
+        (3.0, "a constant scalar"),
+        (np.ones(3), "a constant array of shape (3,)"),
+    ],
+)
+def test_how_an_error_calls_a_value(thing: Any, words: str) -> None:
+    assert describe(thing) == words
+
+
+# ── copies ────────────────────────────────────────────────────────────────────
 
 
 class Named(Value):

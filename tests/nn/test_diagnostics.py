@@ -219,9 +219,10 @@ def test_the_names_of_many_weights_have_room():
     assert 0.3 < (ticks[1] - ticks[0]) / 29 < 0.6  # inches from one name to the next
     for name in axes.get_xticklabels():
         assert 20 < name.get_rotation() < 90
-        assert name.get_window_extent().x0 > 0
+        assert min(name.get_window_extent().min) > 0
     for line in axes.get_lines():
         assert axes.viewLim.x0 < 0
+        assert axes.viewLim.x1 < 40
         assert axes.viewLim.y0 < line.get_ydata().min()
         assert axes.viewLim.y1 > line.get_ydata().max()
 

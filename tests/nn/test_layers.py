@@ -296,6 +296,11 @@ def test_layers_take_plain_arrays_where_nothing_is_learned():
         (lambda: nn.Conv2d(2, 3, 3), np.ones((1, 3, 5, 5)), r"Conv2d\(2, 3, 3\).*2 channels.*\(1, 3, 5, 5\)"),
         (lambda: nn.Conv2d(2, 3, 3), np.ones((2, 5, 5)), r"Conv2d\(2, 3, 3\).*4 axes.*\(2, 5, 5\)"),
         (lambda: nn.Conv2d(2, 3, 3), np.ones((1, 2, 2, 5)), r"Conv2d\(2, 3, 3\).*\(3, 3\).*\(1, 2, 2, 5\)"),
+        (
+            lambda: nn.Conv1d(1, 1, 5, padding=1),
+            np.ones((1, 1, 2)),
+            r"Conv1d.*windows that span \(5,\) do not fit",
+        ),
         (lambda: nn.Conv2d(2, 3, 3, groups=2), None, r"Conv2d.*2 groups.*2 input and 3 output"),
         (lambda: nn.Conv2d(2, 3, 3, groups=0), None, r"Conv2d.*at least 1.*2, 3, 0"),
         (lambda: nn.Conv2d(0, 3, 3), None, r"Conv2d.*at least 1.*0, 3, 1"),

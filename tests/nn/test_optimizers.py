@@ -138,6 +138,23 @@ def test_a_variance_rounded_below_zero_counts_as_zero(g, start):
     assert p.dtype == np.float64
 
 
+def test_the_state_holds_what_the_update_needs_and_no_more():
+    for kind, arguments, names in [
+        (optim.SGD, {}, []),
+        (optim.SGD, {"momentum": 0.5}, ["b"]),
+        (optim.Adagrad, {}, ["v"]),
+        (optim.RMSprop, {}, ["v"]),
+        (optim.RMSprop, {"centered": True}, ["v", "m"]),
+        (optim.RMSprop, {"momentum": 0.5}, ["v", "b"]),
+        (optim.AdamW, {}, ["m", "v"]),
+    ]:
+        p = Value([1.0])
+        optimizer = kind([p], **arguments)
+        p.grad = [1.0]
+        optimizer.step()
+        assert list(optimizer.state_dict()["state"][0]) == ["t", *names]
+
+
 def test_float32_stays_float32():
     for shape in ((3,), ()):
         p = Value(np.ones(shape, np.float32))

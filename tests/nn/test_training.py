@@ -156,6 +156,16 @@ def test_the_progress_bar_names_epochs_and_losses(capsys):
     assert capsys.readouterr().out == ""
 
 
+def test_the_progress_bar_of_a_complete_run_is_full(tmp_path, capsys):
+    model, optimizer, _, train = start()
+    options = {"epochs": 2, "checkpoint": tmp_path / "run"}
+    history = fit(model, nn.cross_entropy, optimizer, train, progress=False, **options)
+    fit(model, nn.cross_entropy, optimizer, train, **options)
+    shown = capsys.readouterr().out
+    assert "2/2" in shown
+    assert history.last() in shown
+
+
 def test_evaluation_learns_nothing_and_gives_the_mode_back():
     model, optimizer, _, _ = start()
     before = state(model)
@@ -348,6 +358,7 @@ def test_the_history_plots_what_it_holds(tmp_path):
     history = fit(model, nn.cross_entropy, optimizer, train, epochs=4, validation=[(X, Y)], metric=accuracy, progress=False)
     figure = history.plot()
     losses, metric = figure.axes
+    assert losses.get_shared_x_axes().joined(losses, metric)
     lines = {line.get_label(): list(line.get_ydata()) for line in losses.get_lines()}
     assert lines["training"] == history.train
     assert lines["validation"] == history.validation
@@ -373,4 +384,4 @@ def test_the_history_plots_what_it_holds(tmp_path):
 def test_without_matplotlib_the_error_names_the_extra():
     program = "import sys; sys.modules['matplotlib'] = None\nimport nn\nnn.History(train=[1.0]).plot()"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, env=dict(os.environ))
-    assert "pip install 'chainrule[demos]'" in done.stderr
+    assert "this needs matplotlib: pip install 'chainrule[demos]'" in done.stderr

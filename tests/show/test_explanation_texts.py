@@ -293,3 +293,44 @@ def test_a_gradient_whose_parts_are_not_known_is_told_as_it_is() -> None:
 def test_a_kink_is_looked_for_without_a_warning() -> None:
     infinite = Value([np.inf, 1.0], label="x")
     assert "a kink" in str(explain(np.maximum(infinite, Value([np.inf, 1.0], label="y"))))
+
+
+@pytest.mark.parametrize("operations", [8, 9, 30])
+def test_the_older_values_are_counted_whatever_was_read(operations: int) -> None:
+    """Only some youngest values of a long graph are read; leaves, and what takes no part in the pass, are no steps to tell."""
+    w, fixed = Value(1.0, label="w"), Value(2.0, requires_grad=False) * 3.0
+    for out in (Value(1.0, label="x"), w):
+        for _ in range(operations - 1):
+            out = out * w
+        out = out + fixed
+        assert f"… {operations - 1} older values are not told; explain(..., steps=10)" in str(explain(out, steps=1))
+        assert "older" not in str(explain(out, steps=operations))
+
+
+def test_as_many_steps_are_told_as_were_asked_for() -> None:
+    """Also where each step takes many values that were given."""
+    out = Value([1.0], label="x")
+    for _ in range(5):
+        out = np.concatenate([out, *(Value([float(k)]) for k in range(30))])
+    assert len(STEP.findall(str(explain(out, steps=3)))) == 3
+    assert len(STEP.findall(str(explain(out)))) == 5
+    a = Value(1.0, label="a")
+    assert str(explain(((a * 1.0) * 1.0) * 1.0, steps=2)).startswith("v6 = 1."), "the names are those of the whole graph"
+
+
+@pytest.mark.parametrize("size", [1e-12, 1.0, 1e12])
+def test_another_pass_is_noticed_whatever_the_size_of_the_gradients(size: float) -> None:
+    x = Value(2.0, label="x")
+    y = x * (3 * size) - x * (2 * size) - x * size
+    y.backward()
+    assert "earlier" not in str(explain(y)), "0, but for rounding errors, is what the contributions add up to"
+    z = x * size
+    z.backward()
+    z.backward()
+    assert f"x.grad = {2 * size:.6g}, together with earlier passes and other uses" in str(explain(z))
+
+
+def test_a_label_cannot_break_a_line() -> None:
+    out = Value(2.0, label="a\nb\x1b[0m") * 3.0
+    out.label = "out"
+    assert "\n1. out = a\\nb\\x1b[0m * 3 = 6\n   ∂out/∂a\\nb\\x1b[0m = 3" in str(explain(out))

@@ -236,3 +236,14 @@ def test_json_has_a_form_for_every_parameter() -> None:
     half = Value(np.array([np.float32(0.1), np.inf], np.float32), label="h")
     (node,) = strictly(to_json(half))["nodes"]
     assert (node["dtype"], node["shape"], node["value"]) == ("float32", [2], [pytest.approx(0.1), "inf"])
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
+def test_a_label_cannot_break_a_line_of_the_text(label: str) -> None:
+    """Line breaks and codes for the terminal are written as Python escapes them, and other labels as they are."""
+    text = to_text(Value(1.0, label=label) * 2.0)
+    assert len(text.splitlines()) == 2
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", text)
+    if label.isprintable():
+        assert f" = {label} * 2" in text
+    assert to_text(Value(1.0, label="a\n\x1b[0m")).startswith(r"a\n\x1b[0m  = 1.0")

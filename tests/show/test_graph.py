@@ -139,6 +139,12 @@ def test_a_label_wins_over_a_name_and_the_first_name_over_later_ones() -> None:
     assert [node.name for node in graph.nodes] == ["mine", "parts[0]", "parts[1]", "v3", "first"]
 
 
+def test_the_users_name_wins_over_those_that_a_notebook_gives() -> None:
+    loss, other = Value(1.0), Value(2.0)
+    graph = Graph([loss, other], {"_oh": {3: loss, 4: other}, "Out": {3: loss}, "_": loss, "loss": loss, "again": loss})
+    assert [node.name for node in graph.nodes] == ["loss", "_oh[4]"]
+
+
 def test_a_recorded_gradient_is_named_after_its_value() -> None:
     x, y = Value(2.0, label="x"), Value(3.0)
     (x**2 * y).backward(create_graph=True)

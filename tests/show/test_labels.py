@@ -32,6 +32,14 @@ def test_labels_that_xml_cannot_hold_still_draw() -> None:
     assert shown.boxes["v0"].lines[1] == " b"
 
 
+def test_spaces_that_a_viewer_would_drop_are_shown() -> None:
+    """A viewer of an SVG drops ordinary spaces at the ends of a line, and all but one in a row; hard spaces stay."""
+    picture = draw([Value(1.0, label=label) for label in (" a", "b ", "c   d", "e\n f", "g \nh")])
+    root = ET.fromstring(picture.pipe("svg"))
+    lines = ["".join(text.itertext()) for text in root.iter(f"{SVG}text") if text.get("font-weight") == "bold"]
+    assert lines == ["\xa0a", "b\xa0", "c \xa0\xa0d", "e", "\xa0f", "g\xa0", "h"]
+
+
 def test_tensors_show_shape_and_summary() -> None:
     x = Value(np.linspace(-1, 1, 200).reshape(20, 10), label="x")
     w = Value(np.ones((10, 1), np.float32), label="w")

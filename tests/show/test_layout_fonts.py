@@ -90,7 +90,8 @@ def test_no_file_is_left_behind(settings: Path, tmp_path: Path) -> None:
     )
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": str(scratch)}
+    paths = os.pathsep.join([os.environ.get("PYTHONPATH", ""), str(ROOT)])
+    environment = os.environ | {"PYTHONPATH": paths, "TMPDIR": str(scratch)}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
     assert (done.stdout.strip(), done.stderr) == ("1", "")
     assert os.listdir(scratch) == []

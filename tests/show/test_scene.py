@@ -221,13 +221,14 @@ def test_a_folded_value_hides_what_is_computed_for_it_alone(values: list[Value],
     assert Scene(graph, [], {}).visible == Scene(graph, False, {}).visible == [node.index for node in graph.nodes]
 
 
-def test_a_value_that_is_folded_in_a_group_stays_in_its_frame() -> None:
+@pytest.mark.parametrize("label", ["h", "net.h"])
+def test_a_value_that_is_folded_in_a_group_stays_in_its_frame(label: str) -> None:
     x = Value(2.0, label="x")
     h = (x * 3.0).tanh()
-    h.label = "net.h"
-    scene = Scene(Graph(h * x), "net.h", {"net": [h]})
+    h.label = label
+    scene = Scene(Graph(h * x), label, {"net": [h]})
     (fold,) = [step for step in scene.steps if step.kind == "fold"]
-    assert (fold.title, fold.group) == ("net.h", "net"), "a label is shown as it is, also with a dot in it"
+    assert (fold.title, fold.group) == (label, "net"), "a label is shown as it is, also with a dot in it"
     assert scene.group_of[fold.results[0]] == "net"
 
 
@@ -306,3 +307,13 @@ def test_rows_follow_the_computation(operations: int, sideways: bool, width: int
 def test_a_wrapped_picture_is_neither_long_nor_high(operations: int, rankdir: str, low: float, high: float) -> None:
     width, height = read(draw(chain(operations), rankdir=rankdir, legend=False)).size
     assert low < width / height < high
+
+
+@pytest.mark.parametrize(("rankdir", "axis"), [("LR", "x"), ("TB", "y")])
+@pytest.mark.parametrize("depth", [None, 25])
+def test_rows_begin_below_one_another(rankdir: str, axis: str, depth: int | None) -> None:
+    shown = read(draw(chain(30), rankdir=rankdir, depth=depth, legend=False)).boxes.values()
+    first = min(getattr(box, axis) for box in shown)
+    starts = [getattr(box, axis) for box in shown if box.kind in ("reference", "more")]
+    assert len(starts) > 2
+    assert max(starts) - first < 10, "a row starts with a value of the row before, or where the graph was cut"

@@ -1,0 +1,163 @@
+"""How far a rule may be off before it is called wrong, at a jump, at a kink, where the function is noisy, and in its own dtype."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import engine
+from engine import check
+from engine.primitives import Primitive
+from engine.prove.precision import EXTENDED
+from tests.prove import verdicts
+
+
+def rule(function, slope):
+    """A function with that derivative, as a primitive that has no kinks."""
+    made = Primitive("f", function, [lambda g, out, x: g * slope])
+    return lambda x: made(x)
+
+
+STEEP = lambda x: 20 * x + np.floor(x)  # noqa: E731
+UP = lambda x: x + np.floor(x)  # noqa: E731  # at 2 it jumps up on the left; the derivative from the right is 1
+DOWN = lambda x: x - np.floor(x)  # noqa: E731
+UP_AFTER = lambda x: x + np.ceil(x)  # noqa: E731  # at 2 it jumps up on the right; the derivative from the left is 1
+
+
+@pytest.mark.parametrize(
+    ("function", "slope", "verdict"),
+    [
+        (UP, 1.0, "kink"),
+        (UP, 1.5, "kink"),  # between the one-sided derivatives, 1 and +inf
+        (UP, 0.9, "wrong"),
+        (DOWN, 1.0, "kink"),
+        (DOWN, 0.5, "kink"),  # between -inf and 1
+        (DOWN, 1.1, "wrong"),
+        (UP_AFTER, 1.0, "kink"),
+        (UP_AFTER, 2.0, "kink"),
+        (UP_AFTER, 0.9, "wrong"),
+        (STEEP, 20.0, "kink"),
+        (STEEP, 22.0, "kink"),
+        (STEEP, 19.0, "wrong"),
+    ],
+)
+@pytest.mark.parametrize("x", [2.0, 2000.0, 2.0**-10])
+def test_at_a_jump_the_derivative_lies_on_the_side_of_the_jump(function, slope, verdict, x):
+    scale = x / 2
+    report = check(rule(lambda x: scale * function(x / scale), slope), x)
+    assert verdicts(report) == [verdict]
+    assert report.worst.numerical == pytest.approx(20.0 if function is STEEP else 1.0)
+    assert report.worst.note == f"jumps on the {'right' if function is UP_AFTER else 'left'}"
+
+
+@pytest.mark.parametrize(
+    ("slope", "atol", "verdict"),
+    [
+        (0.0, 0, "kink"),
+        (1.0, 0, "kink"),
+        (1.01, 0, "wrong"),
+        (-0.01, 0, "wrong"),
+        (1.01, 0.1, "kink"),
+        (-0.01, 0.1, "kink"),
+        (1.2, 0.1, "wrong"),
+    ],
+)
+@pytest.mark.parametrize("scale", [1.0, 1e6])
+def test_at_a_kink_the_derivative_lies_between_those_of_the_sides(slope, atol, verdict, scale):
+    f = rule(lambda x: scale * np.maximum(x, 0.0), scale * slope)
+    assert verdicts(check(f, 0.0, atol=atol * scale)) == [verdict]
+
+
+def test_a_kink_is_named_and_both_sides_told():
+    report = check(lambda x: engine.relu(x - 1.0) + x, 1.0)
+    assert report.worst.note == "relu lies on its kink, x = 0: 1 from the left, 2 from the right"
+
+
+@pytest.mark.parametrize(("slope", "verdict"), [(-0.5, "wrong"), (0.0, "kink"), (1.0, "kink"), (1.5, "wrong")])
+def test_a_single_kink_does_not_excuse_a_rule_beyond_its_sides(slope, verdict):
+    kink = engine.primitives.Kink("x = 0", "by convention", lambda x: x)
+    f = Primitive("f", lambda x: np.maximum(x, 0.0), [lambda g, out, x: g * np.where(x == 0, slope, x > 0)], kinks=[kink])
+    assert verdicts(check(lambda x: f(x), 0.0)) == [verdict]
+    assert verdicts(check(lambda x: f(x) + np.sin(x), 0.0)) == [verdict]
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+@pytest.mark.parametrize(("slope", "verdict"), [(1.0, "kink"), (0.99, "kink"), (1.01, "kink"), (0.9, "wrong"), (1.1, "wrong")])
+def test_at_a_kink_that_the_function_does_not_show_a_convention_may_be_off_by_a_hundredth(slope, verdict, scale):
+    kink = engine.primitives.Kink("x = 0", "by convention", lambda x: x)
+    f = Primitive("f", lambda x: scale * x, [lambda g, out, x: g * scale * np.where(x == 0, slope, 1.0)], kinks=[kink])
+    assert verdicts(check(lambda x: f(x), 0.0)) == [verdict]
+
+
+@pytest.mark.parametrize(
+    ("function", "x", "note"),
+    [
+        (np.arcsin, 1.0, "defined only to the left"),
+        (np.sqrt, 0.0, "defined only to the right"),
+        (np.log, 0.0, "the function is -inf here"),
+        (lambda x: np.where(x == 1.0, 1.0, np.sqrt(-((x - 1.0) ** 2))), 1.0, "not finite on either side"),
+    ],
+)
+def test_at_the_end_of_its_domain_it_is_said_where_a_function_is_defined(function, x, note):
+    report = check(function, x)
+    assert verdicts(report) == ["domain"]
+    assert report.worst.note == note
+
+
+def noisy(noise, factor):
+    """|x|², with that much rounding error in each value, and a rule that is off by a factor."""
+    offset = noise / np.finfo(EXTENDED).eps
+    f = Primitive("f", lambda x: (np.absolute(x) ** 2 + offset) - offset, [lambda g, out, x: g * 2 * x * factor])
+    return check(lambda x: f(x), 1.0)
+
+
+def test_noise_blurs_what_is_right_and_what_is_wrong():
+    """Within 8 estimated errors a rule is right, beyond four times that it is wrong, and between them nobody knows."""
+    report = noisy(1e-10, 1.0)
+    error = report.worst.error / 2
+    assert verdicts(report) == ["right"]
+    assert 1e-10 < error < 1e-7
+    assert verdicts(noisy(1e-10, 1 + 4 * error)) == ["right"]
+    assert verdicts(noisy(1e-10, 1 + 16 * error)) == ["imprecise"]
+    assert noisy(1e-10, 1 + 16 * error).worst.note == "the function is too noisy here to decide"
+    assert verdicts(noisy(1e-10, 1 + 64 * error)) == ["wrong"]
+    assert verdicts(noisy(1e-10, 2.0)) == ["wrong"]
+
+
+@pytest.mark.parametrize("factor", [1.0, 2.0, 1000.0])
+def test_a_function_that_is_mostly_noise_convicts_nobody(factor):
+    report = noisy(1e-4, factor)
+    assert verdicts(report) == ["imprecise"]
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.5, -1.0])
+def test_a_function_that_oscillates_within_the_smallest_step_convicts_nobody(factor):
+    def wave(x):
+        return np.exp(np.absolute(x))
+
+    f = Primitive("f", lambda x: np.sin(wave(x)), [lambda g, out, x: g * np.cos(wave(x)) * wave(x) * factor])
+    assert verdicts(check(lambda x: f(x), 30.0)) == ["imprecise"]
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(1.0, "right"), (1 + 1e-4, "wrong"), (1.1, "wrong"), (-1.0, "wrong")])
+@pytest.mark.parametrize("offset", [0.0, 1.0, 1e4])
+def test_a_wrong_rule_below_a_large_constant(factor, verdict, offset):
+    """The constant is noise to the difference, but not so much that a wrong rule could hide in it."""
+    f = Primitive("f", lambda x: np.sin(x) + offset, [lambda g, out, x: g * np.cos(x) * factor])
+    assert verdicts(check(lambda x: f(x), 0.7)) == [verdict]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "offset", "verdict"), [(np.float32, 1e6, "imprecise"), (np.float32, 1e2, "right"), (np.float64, 1e6, "right")]
+)
+def test_a_formula_that_loses_its_digits_in_its_own_dtype(dtype, offset, verdict):
+    f = Primitive("f", lambda x: x * x / 2, [lambda g, out, x: g * ((x + offset) - offset)])
+    report = check(lambda x: f(x), dtype(1.3))
+    assert verdicts(report) == [verdict]
+    assert ("loses its digits" in report.worst.note) == (verdict == "imprecise")
+
+
+def test_digits_are_counted_from_the_derivative_where_the_function_is_0():
+    """An error of 0.03 is nothing beside a derivative of 1300."""
+    f = Primitive("f", lambda x: x * x / 2 - 845_000, [lambda g, out, x: g * ((x + 1e6) - 1e6)])
+    assert verdicts(check(lambda x: f(x), np.float32(1300.01))) == ["right"]
