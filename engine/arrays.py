@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from .node import Node, describe
+from .node import Node, describe, operands
 
-__all__ = ["as_stored", "copy_as_float", "fingerprint", "was_written"]
+__all__ = ["as_stored", "copy_as_float", "fingerprint", "read_only", "source", "was_written"]
 
 
 def as_stored(data: Any) -> Any:
@@ -38,21 +38,47 @@ def copy_as_float(data: Any, dtype: Any = None) -> Any:
     return as_stored(array)
 
 
+def source(node: Node) -> Node:
+    """The leaf whose memory the data of a node is a view of; the node itself where there is none."""
+    start = node
+    while node._primitive is not None and type(data := node._data) is np.ndarray:
+        owner = data if data.base is None else data.base
+        shared = (o for o in operands(node) if type(o) is not float and (o._data is owner or getattr(o._data, "base", None) is owner))
+        if (node := next(shared, start)) is start:
+            break
+    return node
+
+
+def read_only(data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """A view that cannot be written to."""
+    view = data.view()
+    view.flags.writeable = False
+    return view
+
+
 def was_written(node: Node) -> bool:
     """Whether the user wrote to a leaf's array since its fingerprint was taken."""
     return node._fingerprint is not None and node._fingerprint != fingerprint(node._data)
 
 
 def fingerprint(data: np.ndarray[Any, Any]) -> int:
-    """A hash of an array: of all bytes of a small one, of a sample and of the sums of the bits of a large one.
+    """A hash of an array: of all bytes of a small one, of a sample and of sums of the bits of a large one.
 
-    The sums run down 257 columns.  257 is a prime, so elements that trade places stand in different columns;
-    and so do two elements that change their signs (in one column the two top bits would add up to nothing).
+    The bits are written in rows of 257.  The sum of each column notices that an element changed.  The weighted sum of
+    each row notices that elements traded places; it leaves out the last bits, so that the sign is not the first one:
+    modulo 2**64 two first bits add up to nothing, whatever their weights.
     """
     if data.size <= 1024:
         return hash(data.tobytes())
     flat = np.ascontiguousarray(data).reshape(-1)
-    bits = flat.view({2: np.uint16, 4: np.uint32}.get(flat.itemsize, np.uint64))
+    if flat.itemsize == 2:
+        flat = flat.astype(np.float32)
+    bits: Any = flat.view(np.uint32 if flat.itemsize == 4 else np.uint64)
     whole = bits.size // 257 * 257
-    sums = np.add.reduce(bits[:whole].reshape(-1, 257))
-    return hash((sums.tobytes(), bits[whole:].tobytes(), flat[:: flat.size // 256].tobytes()))
+    rows = bits[:whole].reshape(-1, 257)
+    places = np.einsum("rc,c->r", rows >> 10, _WEIGHTS.astype(bits.dtype))
+    return hash((np.add.reduce(rows).tobytes(), places.tobytes(), bits[whole:].tobytes(), flat[:: flat.size // 256].tobytes()))
+
+
+_COLUMN = np.arange(257, dtype=np.uint64)
+_WEIGHTS = (2 * _COLUMN + 1) * np.uint64(0x9E3779B97F4A7C15) + (_COLUMN**3 << 20)  # odd, no two alike, not evenly spaced

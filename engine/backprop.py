@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from . import modes
-from .arrays import was_written
+from .arrays import source, was_written
 from .fast import push_scalar
 from .handmade import Handmade
 from .node import Node, Pending, age, describe, location, operands, reachable
@@ -92,7 +92,8 @@ def contributions(node: Node, g: Any, *, record: bool = False, oldest: float = -
         if type(operand) is float:
             args.append(operand)
             continue
-        if operand._id > node._id or (operand._primitive is None and was_written(operand)):
+        leaf = operand if operand.requires_grad else source(operand)  # of a constant nobody else asks
+        if leaf._id > node._id or (leaf._primitive is None and was_written(leaf)):
             raise MutationError(
                 f"{primitive.name} used {describe(operand)} at {location(node)}, and its data was changed since, "
                 "so the backward pass would mix two sets of numbers; run the forward pass again before backward()"
@@ -118,8 +119,8 @@ def contributions(node: Node, g: Any, *, record: bool = False, oldest: float = -
             raise TypeError(f"{primitive.name} has no derivative with respect to operand {argnum}, {describe(operand)}; detach() it")
         else:
             contribution = rules[argnum](g, out, *args, **params) if params else rules[argnum](g, out, *args)
-        if not primitive.built_in and any(contribution is given for given in (out, *args) if type(given) is np.ndarray):
-            contribution = contribution.view()  # data that the rule passed on, and that nobody may add to in place
+        if not primitive.built_in and type(contribution) is np.ndarray:
+            contribution = contribution.view()  # perhaps the rule still holds it, so nobody may add to it in place
         contribution = fit(contribution, operand, primitive)
         if record and not hasattr(contribution, "_data"):  # a derivative that depends on nothing recorded
             contribution = constant(contribution, requires_grad=False)

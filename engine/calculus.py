@@ -45,6 +45,8 @@ class _Inputs:
             if not -len(args) <= n < len(args):
                 raise TypeError(f"{name}: argnums={n}, but only {len(args)} positional argument(s) were given")
         self.places = [int(n) % len(args) for n in chosen]
+        if len(set(self.places)) < len(chosen):
+            raise ValueError(f"{name}: argnums={argnums} names an argument twice, and its derivative would be shared out between them")
         self.ties: list[tuple[Value, Value]] = []
         self.leaves: list[Value] = []
         self.trees = [tree_map(self._leaf, args[n]) for n in self.places]
@@ -175,7 +177,8 @@ def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], Any]]:
 
 
 def _plain(output: Any) -> Any:
-    return output._data if isinstance(output, Value) else output
+    """The number or a fresh array."""
+    return np.array(output._data)[()] if isinstance(output, Value) and output.ndim else getattr(output, "_data", output)
 
 
 def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., tuple[Any, Any]]:
@@ -283,7 +286,7 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     else:
         seed = Value(1.0, requires_grad=False) if record else 1.0 if type(total._data) is float else total.dtype.type(1)
         pushed = backprop(total, seed, inputs=[u], create_graph=record).get(u, _zeros(output))
-    return (output if record else output._data), _to_python_float(pushed)
+    return (output if record else _plain(output)), _to_python_float(pushed)
 
 
 def hessian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:

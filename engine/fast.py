@@ -28,12 +28,12 @@ _new = object.__new__
 _frame = sys._getframe
 
 
-def install(kind: type[Node], constant: Callable[[Any], Any]) -> None:
+def install(kind: type[Node], constant: Callable[[Any, Any], Any]) -> None:
     """Put a fast method before each plain one that the class inherits with a `primitive` of one or two operands.
 
     Args:
         kind: the class, and that of the results.
-        constant: makes an operand of an array.
+        constant: makes an operand of an array, in the dtype that it has beside another.
     """
     for name in dir(kind):
         plain = getattr(kind, name)
@@ -44,7 +44,7 @@ def install(kind: type[Node], constant: Callable[[Any], Any]) -> None:
             setattr(kind, name, method)
 
 
-def binary(kind: type[Node], primitive: Primitive, plain: Callable[..., Any], constant: Callable[[Any], Any]) -> Any:
+def binary(kind: type[Node], primitive: Primitive, plain: Callable[..., Any], constant: Callable[[Any, Any], Any]) -> Any:
     """The method of an operator; `plain` is its definition."""
     on_floats, on_arrays = primitive.float_forward, primitive.forward
 
@@ -57,7 +57,7 @@ def binary(kind: type[Node], primitive: Primitive, plain: Callable[..., Any], co
         elif of_other is int:
             y = other = float(other)
         elif of_other is np.ndarray and other.ndim:
-            other = constant(other)
+            other = constant(other, (self,))
             y = other._data
         else:
             return plain(self, other)

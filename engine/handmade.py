@@ -28,11 +28,17 @@ class Handmade(Primitive):
         node._grad = g
         inputs = {o: o._grad for o in operands(node)}  # Values, all of them
         for operand in inputs:  # the closure may add to an array in place
-            operand._grad = np.zeros_like(operand._data) if type(operand._data) is np.ndarray else None
+            operand._grad = np.zeros_like(operand._data).view(_Open) if type(operand._data) is np.ndarray else None
         try:
             self.backward_closure()
             added = {operand: operand._grad for operand in inputs}
         finally:
             for operand, before in inputs.items():
                 operand._grad = before
-        yield from ((o, grad) for o, grad in added.items() if grad is not None and o.requires_grad)
+        for operand, grad in added.items():
+            if grad is not None and operand.requires_grad:
+                yield operand, np.asarray(grad) if type(grad) is _Open else grad
+
+
+class _Open(np.ndarray[Any, Any]):
+    """The gradient of a result while a closure adds to it; otherwise `grad` gives a read-only one."""

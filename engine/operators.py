@@ -7,6 +7,7 @@ or a function made of some, and a primitive that meets a Value enters its result
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from .primitives import (
     arithmetic as ari,
     contractions as con,
     exponentials as exps,
+    indexing as idx,
     reductions as red,
     shapes as shp,
 )
@@ -124,8 +126,8 @@ class Operators(Node):
     cumsum, cumprod, trace = _method(red.cumsum), _method(red.cumprod), _method(red.trace)
 
     ravel, flatten, squeeze = _method(shp.ravel), _method(shp.ravel), _method(shp.squeeze)
-    swapaxes, take, repeat = _method(shp.swapaxes), _method(shp.take), _method(shp.repeat)
-    diagonal, astype = _method(shp.diagonal), _method(shp.astype)
+    swapaxes, take, repeat = _method(shp.swapaxes), _method(idx.take), _method(idx.repeat)
+    diagonal, astype = _method(idx.diagonal), _method(shp.astype)
     dot, clip, round = _method(con.dot), _method(ari.clip), _method(ari.round_)
 
     def reshape(self, *shape: Any) -> Any:
@@ -162,7 +164,11 @@ class Operators(Node):
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if function in DISPATCH:
-            return DISPATCH[function](*args, **kwargs)
+            made = DISPATCH[function]
+            if isinstance(made, Primitive) and not made.variadic and len(args) > (arity := len(made.vjps)):
+                names = list(signature(function).parameters)  # by name: np.sum(x, 0, True) does not mean keepdims
+                args, kwargs = args[:arity], dict(zip(names[arity:], args[arity:], strict=False)) | kwargs
+            return made(*args, **kwargs)
         if function in PLAIN:
             return function(*map(_plain, args), **{key: _plain(arg) for key, arg in kwargs.items()})
         module = function.__module__.replace("numpy", "np")
@@ -212,7 +218,7 @@ class Operators(Node):
         return (self[i] for i in range(len(self)))
 
     def __getitem__(self, index: Any) -> Any:
-        return shp.getitem(self, index=_plain_index(index))
+        return idx.getitem(self, index)
 
     def __setitem__(self, index: Any, new: Any) -> None:
         raise TypeError(
@@ -223,17 +229,6 @@ class Operators(Node):
 
 def _plain(thing: Any) -> Any:
     return thing._data if isinstance(thing, Node) else thing
-
-
-def _plain_index(index: Any) -> Any:
-    """An index without Values and lists; Values serve as integers or masks only by their data."""
-    if isinstance(index, tuple):
-        return tuple(map(_plain_index, index))
-    if isinstance(index, Node):
-        raise TypeError(f"{describe(index)} cannot be an index, its numbers are real; use an integer array")
-    if isinstance(index, (list, np.ndarray)):
-        return np.array(index, dtype=int if type(index) is list and not index else None)  # a copy: the graph keeps it
-    return index
 
 
 def _no_rule(name: str) -> str:

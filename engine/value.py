@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from . import backprop, fast, modes
-from .arrays import as_stored, copy_as_float, fingerprint, was_written
+from .arrays import as_stored, copy_as_float, fingerprint, read_only, was_written
 from .handmade import Handmade
 from .node import Pending, describe, location, new_node, next_id, operands
 from .operators import Operators
@@ -44,7 +44,7 @@ def record(primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) ->
             if arg._primitive is None and was_written(arg):  # then it counts as assigned
                 arg._fingerprint, arg._id = fingerprint(arg._data), next_id()
         elif type(arg) is not float:
-            arg = _constant(arg)
+            arg = _constant(arg, args)
         inputs.append(arg)
         if type(arg) is not float:
             if arg.requires_grad:
@@ -66,11 +66,15 @@ def record(primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) ->
     frame = _frame(1)
     while _is_engine[frame.f_code.co_filename] and frame.f_back:
         frame = frame.f_back
+    if params and not primitive.built_in:  # the table's own rules have theirs copied already
+        params = {key: value.copy() if isinstance(value, (np.ndarray, list)) else value for key, value in params.items()}
     if not modes.active or modes.is_grad_enabled():
         x = tuple(inputs) if len(inputs) > 2 else inputs[0]
         y = inputs[1] if len(inputs) == 2 else None
         node = new_node(Value, result, primitive, x, y, params or None, wanted, frame)
     else:
+        if type(result) is np.ndarray and (result.base is not None or any(result is given for given in data)):
+            result = result.copy()  # as the data of a leaf it must not be the data of another
         node = new_node(Value, result, None, None, None, None, False, frame)
         node._fingerprint = None
     if modes.active and modes.is_anomaly_enabled():
@@ -132,9 +136,8 @@ class Value(Operators):
         data = self._data
         if type(data) is np.ndarray:
             if self._primitive is not None:
-                data = data.view()
-                data.flags.writeable = False
-            elif self._fingerprint is None:
+                return read_only(data)
+            if self._fingerprint is None:
                 self._fingerprint = fingerprint(data)  # from now on the user can write to it
         return data
 
@@ -158,15 +161,15 @@ class Value(Operators):
     def grad(self) -> Any:
         """∂root/∂self of the backward passes so far, in the shape and dtype of the data; 0 (read-only) before any.
 
-        A leaf adds up over passes until `zero_grad`; a result holds the last pass's gradient.
+        A leaf adds up over passes until `zero_grad`; a result holds the last pass's gradient, read-only.
         """
         if self.has_grad:
+            if type(self._grad) is np.ndarray and self._primitive is not None:
+                return read_only(self._grad)  # other results may have the same array as theirs
             return self._grad
         if type(self._data) is not np.ndarray:
             return type(self._data)(0.0)
-        zeros = np.zeros_like(self._data)
-        zeros.flags.writeable = False  # what is written here would be lost
-        return zeros
+        return read_only(np.zeros_like(self._data))  # what is written here would be lost
 
     @grad.setter
     def grad(self, new: Any) -> None:
@@ -319,18 +322,23 @@ class Parameter(Value):
 # ── data ──────────────────────────────────────────────────────────────────────
 
 
-def _constant(data: Any) -> Value | float:
-    """An operand that is not a Value: numbers as they are, arrays as constants.
+def _constant(data: Any, beside: Sequence[Any]) -> Value | float:
+    """An operand that is not a Value: numbers as they are, arrays as constants, in NumPy's dtype beside the other operands.
 
     A small array is copied, which costs less than noticing that its owner wrote to it.
     """
-    if isinstance(data, (bool, int, np.bool_, np.integer, np.float64)):
-        return float(data)
     stored: Any
     if type(data) is np.ndarray and data.ndim and data.dtype.kind == "f":
         stored = data.copy() if data.size <= 8192 else data
     else:
-        stored = copy_as_float(data)
+        narrow = [v.dtype for v in beside if isinstance(v, Value) and v.ndim and v.dtype != np.float64]
+        if isinstance(data, (bool, int, np.bool_, np.integer, np.float64)) and (type(data) in (bool, int) or not narrow):
+            return float(data)
+        if narrow and isinstance(data, (np.ndarray, np.generic)) and data.dtype.kind in "biuf":
+            dtype = np.result_type(data, *narrow)  # NumPy's promotion: float32 beside int8 stays float32, beside np.float64 it does not
+            stored = data.astype(dtype)[()]
+        else:
+            stored = copy_as_float(data)
     if type(stored) is float:
         return stored
     constant = Value(0.0, requires_grad=False)

@@ -199,7 +199,7 @@ def _index(thing: Any, index: Any) -> Any:
         return thing[index]
     if _contains_values(index):
         raise TypeError("an index must be made of constants, not of variables")
-    return TABLE["getitem"](_operand(thing), index=np.asarray(index) if isinstance(index, list) else index)
+    return COMPOSITES["getitem"](_operand(thing), index)
 
 
 # ── reading ───────────────────────────────────────────────────────────────────

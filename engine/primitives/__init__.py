@@ -1,6 +1,6 @@
 """The rules, one entry each: `TABLE` holds the primitives, `COMPOSITES` the functions made of them."""
 
-from . import activations, arithmetic, contractions, exponentials, normalisations, reductions, shapes, windows
+from . import activations, arithmetic, contractions, exponentials, indexing, normalisations, reductions, shapes, windows
 from .table import COMPOSITES, DISPATCH, PLAIN, TABLE, Case, Kink, Primitive, bind_float_math, primitive
 
 bind_float_math()
@@ -17,6 +17,7 @@ __all__ = [
     "arithmetic",
     "contractions",
     "exponentials",
+    "indexing",
     "normalisations",
     "primitive",
     "reductions",

@@ -103,8 +103,8 @@ reciprocal = primitive("reciprocal", np.reciprocal, lambda g, out, x: -g * np.sq
 hypot = primitive(
     "hypot",
     np.hypot,
-    lambda g, out, x, y: g * x / np.where(out == 0, 1.0, out),
-    lambda g, out, x, y: g * y / np.where(out == 0, 1.0, out),
+    lambda g, out, x, y: g * (out != 0) * x / np.where(out == 0, 1.0, out),
+    lambda g, out, x, y: g * (out != 0) * y / np.where(out == 0, 1.0, out),
     kinks=[Kink("x = y = 0", "0", np.hypot)],
     doc="√(x² + y²), without overflow",
 )

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import string
 from collections.abc import Sequence
+from operator import index as as_int
 from typing import Any
 
 import numpy as np
 
+from .shapes import sides
 from .table import Case, composite, primitive
 
 
@@ -86,11 +88,8 @@ def vdot(x: Any, y: Any) -> Any:
 @composite(np.tensordot)
 def tensordot(x: Any, y: Any, axes: int | Sequence[Any] = 2) -> Any:
     """The sum over pairs of axes, or over the last axes of x and the first of y."""
-    if isinstance(axes, int):
-        left, right = list(range(np.ndim(x) - axes, np.ndim(x))), list(range(axes))
-    else:
-        left, right = ([int(a) for a in np.atleast_1d(side)] for side in axes)
-    left, right = [a % np.ndim(x) for a in left], [a % np.ndim(y) for a in right]
+    pair: Any = axes if np.ndim(axes) else (range(-as_int(axes), 0), range(as_int(axes)))  # type: ignore[arg-type]
+    left, right = (np.arange(np.ndim(z))[np.array(sides(side), int)].tolist() for z, side in zip((x, y), pair, strict=True))
     x_shape, y_shape = np.shape(x), np.shape(y)
     if [x_shape[a] for a in left] != [y_shape[a] for a in right]:
         raise ValueError(f"tensordot: axes {left} of shape {x_shape} and {right} of shape {y_shape} differ in length")

@@ -36,15 +36,15 @@ arctan = primitive("arctan", np.arctan, lambda g, out, x: g / (1.0 + x * x), doc
 
 
 def _squared_radius(x: Any, y: Any) -> Any:
-    """x² + y², and 1 at the origin, so that both derivatives of the angle are 0 there."""
+    """x² + y², and 1 at the origin, where the derivatives of the angle are 0 by another factor."""
     return x * x + y * y + ((x == 0) & (y == 0))
 
 
 arctan2 = primitive(
     "arctan2",
     np.arctan2,
-    lambda g, out, y, x: g * x / _squared_radius(x, y),
-    lambda g, out, y, x: -g * y / _squared_radius(x, y),
+    lambda g, out, y, x: g * ((x != 0) | (y != 0)) * x / _squared_radius(x, y),
+    lambda g, out, y, x: -g * ((x != 0) | (y != 0)) * y / _squared_radius(x, y),
     kinks=[
         Kink("x = y = 0", "0", np.hypot),
         Kink("y = 0 where x < 0", "that of the smooth continuation", lambda y, x: np.where(x < 0, y, np.inf)),

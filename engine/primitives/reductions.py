@@ -51,9 +51,16 @@ sum = primitive(
     doc="Σ x",
 )
 
+
+def _mean(x: Any, axis: Axis, keepdims: Any) -> Any:
+    if getattr(x, "dtype", None) == np.float16:
+        return np.mean(x, axis=axis, keepdims=keepdims)  # adds up in float32
+    return np.add.reduce(x, axis=axis, keepdims=keepdims) / _count(x, axis)
+
+
 mean = primitive(
     "mean",
-    lambda x, axis=None, keepdims=False: np.add.reduce(x, axis=axis, keepdims=keepdims) / _count(x, axis),
+    lambda x, axis=None, keepdims=False: _mean(x, axis, keepdims),
     lambda g, out, x, axis=None, keepdims=False: _spread(g / _count(x, axis), x, axis, keepdims),
     numpy=np.mean,
     cases=_ALL,
@@ -114,7 +121,7 @@ var = primitive(
 
 def _std_slope(g: Any, out: Any, x: Any, axis: Axis, ddof: int, keepdims: bool) -> Any:
     spread = _open(out, axis, keepdims)
-    return _open(g, axis, keepdims) * _deviation(x, axis) / ((_count(x, axis) - ddof) * np.where(spread == 0, 1.0, spread))
+    return _open(g, axis, keepdims) * (spread != 0) * _deviation(x, axis) / ((_count(x, axis) - ddof) * np.where(spread == 0, 1.0, spread))
 
 
 std = primitive(

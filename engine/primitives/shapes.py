@@ -1,17 +1,48 @@
-"""Shape moves: the same numbers at other places.
-
-Three primitives carry most of it: `reshape`, `transpose`, and `getitem` with its adjoint `scatter`.
-"""
+"""Shape moves: the same numbers in another shape, in another order of the axes, joined and cut."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
+from operator import index as as_int
 from typing import Any
 
 import numpy as np
 
-from .table import Case, Primitive, composite, primitive
+from .table import Case, composite, primitive
+
+# ── whose arguments are right ─────────────────────────────────────────────────
+
+
+def _blank(x: Any) -> Any:
+    """An array of the shape of x that takes no memory."""
+    return np.broadcast_to(np.False_, np.shape(x))
+
+
+def move(function: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorator: a composite that stands for NumPy's function, which itself judges the arguments first, on a blank array."""
+
+    def enter(made: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(made)
+        def judged(x: Any, *args: Any, **params: Any) -> Any:
+            try:
+                function(_blank(x), *args, **params)
+            except Exception as error:
+                kind = type(error) if isinstance(error, (ValueError, IndexError, TypeError)) else ValueError
+                operand = f"{x.label!r}, " if getattr(x, "label", "") else ""
+                raise kind(f"{made.__name__} of {operand}shape {np.shape(x)}: {error}") from error
+            return made(x, *args, **params)
+
+        return composite(function)(judged)
+
+    return enter
+
+
+def sides(shape: Any) -> tuple[int, ...]:
+    """A shape or axes, as NumPy takes them, as a tuple of Python's integers."""
+    return tuple(map(as_int, np.atleast_1d(shape).tolist()))
+
 
 # ── reshape and its relatives ─────────────────────────────────────────────────
 
@@ -29,7 +60,7 @@ def reshape(x: Any, shape: int | Sequence[int], order: str = "C") -> Any:
     """x in another shape, read in C order."""
     if order != "C":
         raise TypeError(f"reshape of a Value reads in C order only, not {order!r}; transpose first")
-    return _reshape(x, shape=shape if isinstance(shape, int) else tuple(shape))
+    return _reshape(x, shape=shape if isinstance(shape, int) else sides(shape))
 
 
 @composite(np.ravel)
@@ -74,7 +105,7 @@ _broadcast_to = primitive(
 @composite(np.broadcast_to)
 def broadcast_to(x: Any, shape: int | Sequence[int]) -> Any:
     """x repeated to a shape, by NumPy's broadcasting."""
-    return _broadcast_to(x, shape=(shape,) if isinstance(shape, int) else tuple(shape))
+    return _broadcast_to(x, shape=sides(shape))
 
 
 def _astype(x: Any, dtype: Any) -> Any:
@@ -107,10 +138,10 @@ _transpose = primitive(
 @composite(np.transpose, np.permute_dims)
 def transpose(x: Any, axes: Sequence[int] | None = None) -> Any:
     """x with its axes in another order, reversed by default."""
-    return _transpose(x, axes=None if axes is None else tuple(int(a) for a in axes))
+    return _transpose(x, axes=None if axes is None else sides(axes))
 
 
-@composite(np.swapaxes)
+@move(np.swapaxes)
 def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
     """x with two axes exchanged."""
     axes = list(range(np.ndim(x)))
@@ -118,14 +149,12 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
     return transpose(x, axes)
 
 
-@composite(np.moveaxis)
+@move(np.moveaxis)
 def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[int]) -> Any:
     """x with some axes moved to new places, the others in their order."""
     ndim = np.ndim(x)
-    sources = [a % ndim for a in np.atleast_1d(source)]
-    targets = [a % ndim for a in np.atleast_1d(destination)]
-    if len(sources) != len(targets):
-        raise ValueError(f"moveaxis: {len(sources)} source axes but {len(targets)} destinations")
+    sources = [a % ndim for a in sides(source)]
+    targets = [a % ndim for a in sides(destination)]
     order = [a for a in range(ndim) if a not in sources]
     for target, source_axis in sorted(zip(targets, sources, strict=True)):
         order.insert(target, source_axis)
@@ -199,7 +228,7 @@ def vstack(arrays: Sequence[Any]) -> Any:
     return concatenate([atleast_2d(a) for a in arrays], axis=0)
 
 
-@composite(np.array_split)
+@move(np.array_split)
 def array_split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Any]:
     """x cut along an axis, into that many nearly equal parts or at those indices."""
     places = np.array_split(np.arange(np.shape(x)[axis]), indices_or_sections)
@@ -212,196 +241,7 @@ def array_split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0)
     return parts
 
 
-@composite(np.split)
+@move(np.split)
 def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Any]:
     """x cut along an axis, into that many equal parts or at those indices."""
-    length = np.shape(x)[axis]
-    if isinstance(indices_or_sections, int) and length % indices_or_sections:
-        raise ValueError(
-            f"split: axis {axis} of shape {np.shape(x)} does not divide into {indices_or_sections} equal parts; use array_split"
-        )
     return array_split(x, indices_or_sections, axis)
-
-
-# ── indexing: getitem and scatter are each other's derivative ─────────────────
-
-
-def _scatter(x: Any, shape: tuple[int, ...], index: Any) -> Any:
-    out = np.zeros(shape, dtype=np.asarray(x).dtype)
-    _add_at(out, x, index)
-    return out
-
-
-def _add_at(total: Any, x: Any, index: Any) -> None:
-    if _may_repeat(index):
-        np.add.at(total, index, x)
-    else:
-        total[index] += x
-
-
-def _may_repeat(index: Any) -> bool:
-    """Whether an index can name an element twice: only arrays and lists of integers can."""
-    parts = index if isinstance(index, tuple) else (index,)
-    return any(isinstance(part, (list, np.ndarray)) and np.asarray(part).dtype != bool for part in parts)
-
-
-_ROWS = np.array([2, 0, 2])
-
-getitem: Primitive = primitive(
-    "getitem",
-    lambda x, index: np.asarray(x)[index],
-    lambda g, out, x, index: scatter(g, shape=np.shape(x), index=index),
-    add_back=lambda total, g, out, x, index: _add_at(total, g, index),
-    symbol="[ ]",
-    cases=[
-        Case(((3,),), {"index": 1}),
-        Case(((3, 2),), {"index": (slice(None, None, -1), None, 0)}),
-        Case(((3, 2),), {"index": _ROWS}),
-        Case(((3, 2),), {"index": (_ROWS, np.array([0, 1, 0]))}),
-        Case(((2, 3),), {"index": np.array([[True, False, True], [False, False, True]])}),
-        Case(((2, 3, 2),), {"index": (Ellipsis, slice(0, 1))}),
-    ],
-    doc="x[index], with all of NumPy's indexing",
-)
-
-scatter: Primitive = primitive(
-    "scatter",
-    _scatter,
-    lambda g, out, x, shape, index: g[index],
-    cases=[
-        Case(((),), {"shape": (3,), "index": 1}),
-        Case(((3, 2),), {"shape": (4, 2), "index": _ROWS}),
-        Case(((2,),), {"shape": (2, 3), "index": (slice(None), 1)}),
-    ],
-    doc="zeros of a shape, with x added at an index; an element named twice gets both",
-)
-
-
-@composite(np.flip)
-def flip(x: Any, axis: int | tuple[int, ...] | None = None) -> Any:
-    """x with the order along an axis reversed, along all axes by default."""
-    ndim = np.ndim(x)
-    axes = range(ndim) if axis is None else [a % ndim for a in np.atleast_1d(axis)]
-    return x[tuple(slice(None, None, -1) if a in axes else slice(None) for a in range(ndim))] if ndim else x
-
-
-@composite(np.take)
-def take(x: Any, indices: Any, axis: int | None = None) -> Any:
-    """The elements (or slices along an axis) at integer indices."""
-    where = indices if isinstance(indices, (int, np.integer)) else np.asarray(indices, dtype=int)
-    return ravel(x)[where] if axis is None else x[(slice(None),) * (axis % np.ndim(x)) + (where,)]
-
-
-@composite(np.take_along_axis)
-def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Any:
-    """For each row along an axis the elements at the indices of that row."""
-    if axis is None:
-        return ravel(x)[np.asarray(indices)]
-    indices, ndim = np.asarray(indices), np.ndim(x)
-    axis %= ndim
-    grid = [np.arange(n).reshape((-1,) + (1,) * (ndim - 1 - a)) for a, n in enumerate(np.shape(x))]
-    return x[tuple(indices if a == axis else grid[a] for a in range(ndim))]
-
-
-@composite(np.sort)
-def sort(x: Any, axis: int | None = -1) -> Any:
-    """x in ascending order along an axis."""
-    if axis is None:
-        x, axis = ravel(x), 0
-    return take_along_axis(x, np.argsort(x, axis=axis, kind="stable"), axis)
-
-
-@composite(np.repeat)
-def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
-    """Each element (or slice along an axis) several times in a row."""
-    length = math.prod(np.shape(x)) if axis is None else np.shape(x)[axis]
-    return take(x, np.repeat(np.arange(length), repeats), axis)
-
-
-@composite(np.tile)
-def tile(x: Any, reps: int | Sequence[int]) -> Any:
-    """x laid several times beside itself along each axis."""
-    reps = (reps,) if isinstance(reps, int) else tuple(reps)
-    ndim = max(np.ndim(x), len(reps))
-    reps = (1,) * (ndim - len(reps)) + reps
-    shape = (1,) * (ndim - np.ndim(x)) + np.shape(x)
-    paired = reshape(x, [side for n in shape for side in (1, n)])
-    spread = broadcast_to(paired, [side for r, n in zip(reps, shape, strict=True) for side in (r, n)])
-    return reshape(spread, [r * n for r, n in zip(reps, shape, strict=True)])
-
-
-@composite(np.roll)
-def roll(x: Any, shift: Any, axis: Any = None) -> Any:
-    """x moved along an axis, what falls off one end coming in at the other; over the flat array by default."""
-    if axis is None:
-        return reshape(roll(ravel(x), shift, 0), np.shape(x))
-    shifts, axes = np.broadcast_arrays(shift, axis)
-    for step, along in zip(shifts.flat, axes.flat, strict=True):
-        x = take(x, np.roll(np.arange(np.shape(x)[along]), step), int(along))
-    return x
-
-
-@composite(np.pad)
-def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float = 0.0) -> Any:
-    """x with a border: of a constant, or by the modes edge, reflect, symmetric and wrap."""
-    widths = np.broadcast_to(np.asarray(pad_width), (np.ndim(x), 2)).tolist()
-    if mode == "constant":
-        shape = tuple(n + before + after for n, (before, after) in zip(np.shape(x), widths, strict=True))
-        inside = tuple(slice(before, before + n) for n, (before, _) in zip(np.shape(x), widths, strict=True))
-        padded = scatter(x, shape=shape, index=inside)
-        if constant_values == 0:
-            return padded
-        border = np.full(shape, float(constant_values), np.result_type(x))
-        border[inside] = 0.0
-        return padded + border
-    if mode not in ("edge", "reflect", "symmetric", "wrap"):
-        raise TypeError(f"pad: mode {mode!r} has no rule; use constant, edge, reflect, symmetric or wrap")
-    for axis, width in enumerate(widths):
-        x = take(x, np.pad(np.arange(np.shape(x)[axis]), width, mode=mode), axis)  # type: ignore[call-overload]
-    return x
-
-
-# ── diagonals and triangles ───────────────────────────────────────────────────
-
-
-@composite(np.diagonal)
-def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
-    """The elements whose two indices differ by the offset, along a new last axis."""
-    moved = moveaxis(x, (axis1, axis2), (-2, -1))
-    rows, columns = np.shape(moved)[-2:]
-    count = max(0, min(rows + min(offset, 0), columns - max(offset, 0)))
-    steps = np.arange(count)
-    return moved[..., steps + max(-offset, 0), steps + max(offset, 0)]
-
-
-@composite(np.diag)
-def diag(x: Any, k: int = 0) -> Any:
-    """A matrix with x on its k-th diagonal; of a matrix, that diagonal."""
-    if np.ndim(x) == 2:
-        return diagonal(x, k)
-    if np.ndim(x) != 1:
-        raise ValueError(f"diag: needs a vector or a matrix, not shape {np.shape(x)}")
-    n = np.shape(x)[0]
-    steps = np.arange(n)
-    return scatter(x, shape=(n + abs(k), n + abs(k)), index=(steps + max(-k, 0), steps + max(k, 0)))
-
-
-_TRIANGLES = [Case(((2, 3),)), Case(((2, 3, 3),), {"k": -1}), Case(((3, 2),), {"k": 1})]
-
-tril = primitive(
-    "tril",
-    lambda x, k=0: np.tril(x, k),
-    lambda g, out, x, k=0: np.tril(g, k),
-    numpy=np.tril,
-    cases=_TRIANGLES,
-    doc="x with zeros above its k-th diagonal",
-)
-
-triu = primitive(
-    "triu",
-    lambda x, k=0: np.triu(x, k),
-    lambda g, out, x, k=0: np.triu(g, k),
-    numpy=np.triu,
-    cases=_TRIANGLES,
-    doc="x with zeros below its k-th diagonal",
-)

@@ -375,3 +375,10 @@ def test_a_derivative_of_zero_has_the_dtype_and_shape_of_its_input(f: Any, shape
         assert np.shape(derivative) == shape
         assert np.asarray(derivative).dtype == dtype
         assert not np.any(derivative)
+
+
+@pytest.mark.parametrize("argnums", [(0, 0), (0, 1, -2), [1, 1]])
+@pytest.mark.parametrize("derivative", [grad, value_and_grad, jacobian, hessian])
+def test_an_argument_is_named_once(derivative: Any, argnums: Any) -> None:
+    with pytest.raises(ValueError, match="names an argument twice"):
+        derivative(lambda x, y: x * y, argnums)(1.0, 2.0)

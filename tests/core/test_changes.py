@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings, strategies as st
 
 import engine
 from engine import MutationError, Value
@@ -66,6 +67,35 @@ def test_writes_that_keep_the_sum_of_a_large_array_are_noticed(write: str, dtype
         a.data *= -1
     with pytest.raises(MutationError, match="'a'"):
         loss.backward()
+
+
+@settings(max_examples=40)
+@given(
+    width=st.sampled_from([100, 256, 257, 514, 1028]),
+    kind=st.sampled_from(["normal", "one-hot", "signs", "whole numbers"]),
+    dtype=st.sampled_from([np.float64, np.float32, np.float16]),
+    axis=st.integers(0, 1),
+    data=st.data(),
+)
+def test_rows_or_columns_that_trade_places_are_noticed(width: int, kind: str, dtype: Any, axis: int, data: st.DataObject) -> None:
+    rng = np.random.default_rng(width)
+    numbers = {
+        "normal": rng.normal(size=(600, width)),
+        "one-hot": np.eye(600, width),
+        "signs": rng.choice([-1.0, 1.0], (600, width)),
+        "whole numbers": rng.integers(0, 9, (600, width)),
+    }[kind].astype(dtype)
+    a = Value(numbers)
+    i, j = data.draw(st.lists(st.integers(0, numbers.shape[axis] - 1), min_size=2, max_size=2))
+    loss = (a * 1e-4).sum()
+    order = np.arange(numbers.shape[axis])
+    order[[i, j]] = order[[j, i]]
+    a.data[...] = np.take(numbers, order, axis)
+    if np.array_equal(a.data, numbers):
+        loss.backward()
+    else:
+        with pytest.raises(MutationError):
+            loss.backward()
 
 
 def test_data_that_was_only_read_is_not_a_change() -> None:

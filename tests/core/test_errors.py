@@ -49,7 +49,7 @@ MISTAKES: list[tuple[Callable[[dict[str, Value]], Any], type[Exception], list[st
     (lambda v: v["w"].sum(axis=5), ValueError, ["sum", "'w'", "axis 5"]),
     (lambda v: v["x"][9], IndexError, ["getitem", "'x'", "9"]),
     (lambda v: v["w"].transpose(0, 1, 2), ValueError, ["transpose", "'w'"]),
-    (lambda v: np.split(v["x"], 3), ValueError, ["split", r"\(4,\)", "array_split"]),
+    (lambda v: np.split(v["x"], 3), ValueError, ["split", r"\(4,\)", "equal division"]),
     (lambda v: np.diag(np.ones((2, 2, 2)) * v["s"]), ValueError, ["diag", r"\(2, 2, 2\)"]),
     (lambda v: engine.gelu(v["x"], approximate="fast"), ValueError, ["gelu", "'fast'", "tanh"]),
     (lambda v: np.linalg.norm(v["w"], ord="nuc"), ValueError, ["norm", "'nuc'"]),

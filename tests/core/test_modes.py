@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import random
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextvars import copy_context
 from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, strategies as st
 
 import engine
-from engine import AnomalyError, Value
+from engine import AnomalyError, Value, modes
+from engine.modes import is_grad_enabled
 
 
 def run_at_once(tasks: list[Callable[[], None]], switch_interval: float) -> None:
@@ -90,7 +94,7 @@ def test_no_grad_holds_for_its_own_thread() -> None:
 
     run_at_once([partial(switch, seed) for seed in range(6)], switch_interval=1e-5)
     assert not wrong
-    assert engine.modes.active == 0
+    assert modes.active == 0
 
 
 def here() -> int:
@@ -171,3 +175,94 @@ def test_threads_that_share_nodes_lose_no_gradient(share: str, data: Any) -> Non
     run_at_once([work] * threads, switch_interval=1e-6)
     assert not failed
     np.testing.assert_allclose(w.grad, threads * passes * once, rtol=1e-12)
+
+
+# ── generators and coroutines ─────────────────────────────────────────────────
+
+
+def test_no_grad_decorates_a_generator_but_not_its_caller() -> None:
+    @engine.no_grad()
+    def doubled(x: Value) -> Iterator[Value]:
+        given = yield x * 2
+        try:
+            given = yield given * 2
+        except ValueError:
+            yield x * 3
+        return x * 4  # the value of `yield from`
+
+    x = Value(2.0)
+    steps = doubled(x)
+    found = [next(steps)]
+    assert (x * 2).requires_grad  # between the steps the caller's own mode holds
+    found += [steps.send(x), steps.throw(ValueError())]
+    with pytest.raises(StopIteration) as end:
+        next(steps)
+    assert [v.data for v in (*found, end.value.value)] == [4.0, 4.0, 6.0, 8.0]
+    assert not any(v.requires_grad for v in (*found, end.value.value))
+    assert is_grad_enabled()
+
+
+def test_a_generator_that_is_closed_cleans_up_within_its_mode() -> None:
+    seen = []
+
+    @engine.no_grad()
+    def steps() -> Iterator[None]:
+        try:
+            yield
+        finally:
+            seen.append(is_grad_enabled())
+
+    begun = steps()
+    next(begun)
+    begun.close()
+    assert seen == [False]
+    assert is_grad_enabled()
+
+
+def test_no_grad_decorates_a_coroutine_but_not_its_neighbours() -> None:
+    @engine.no_grad()
+    async def quiet(x: Value) -> Value:
+        await asyncio.sleep(0)
+        return x * 2
+
+    async def loud(x: Value) -> Value:
+        await asyncio.sleep(0)
+        return x * 2
+
+    async def both(x: Value) -> list[Value]:
+        return await asyncio.gather(quiet(x), loud(x), quiet(x))
+
+    assert [v.requires_grad for v in asyncio.run(both(Value(1.0)))] == [False, True, False]
+    assert inspect.iscoroutinefunction(quiet)
+
+
+def test_an_asynchronous_generator_is_refused() -> None:
+    with pytest.raises(TypeError, match="asynchronous generator steps"):
+
+        @engine.no_grad()
+        async def steps() -> Any:
+            yield 1
+
+
+@given(st.lists(st.integers(0, 3), max_size=20))
+def test_generators_may_end_their_contexts_in_any_order(order: list[int]) -> None:
+    """When all are closed, recording is on; until then the context opened last decides."""
+
+    def inside(mode: Any) -> Iterator[None]:
+        with mode():
+            yield
+
+    kinds = [engine.no_grad, engine.enable_grad, engine.no_grad, engine.enable_grad]
+    running: dict[int, Iterator[None]] = {}
+    for number in order:
+        if number in running:
+            with pytest.raises(StopIteration):
+                next(running.pop(number))
+        else:
+            running[number] = inside(kinds[number])
+            next(running[number])
+        assert is_grad_enabled() == (not running or kinds[list(running)[-1]] is engine.enable_grad)
+    for generator in running.values():
+        generator.close()  # type: ignore[attr-defined]
+    assert is_grad_enabled()
+    assert modes.active == 0

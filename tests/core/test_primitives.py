@@ -281,8 +281,20 @@ def test_ties_share_evenly() -> None:
     np.testing.assert_array_equal(y.grad, [0.5, 0.5, 0.0])
 
 
-def test_no_derivative_of_the_norm_at_0_is_made_up() -> None:
-    np.testing.assert_array_equal(engine.hessian(np.linalg.norm)(np.zeros(2)), np.zeros((2, 2)))
+def test_no_higher_derivative_at_a_kink_is_made_up() -> None:
+    for f, x in [
+        (np.linalg.norm, np.zeros(2)),
+        (lambda v: np.hypot(v[0], v[1]), np.zeros(2)),
+        (lambda v: np.arctan2(v[0], v[1]), np.zeros(2)),
+        (lambda v: np.sum(np.hypot(v[0], v[1])), np.zeros((2, 3))),
+        (np.std, np.full(3, 2.0)),
+        (lambda v: np.sum(np.std(v, axis=1)), np.full((2, 3), 2.0)),
+    ]:
+        assert not engine.grad(f)(x).any()
+        assert not engine.hessian(f)(x).any()
+        assert not engine.jacobian(engine.hessian(f))(x).any()
+    for name in ("hypot", "arctan2"):
+        assert engine.grad(engine.grad(lambda a: getattr(np, name)(a, 0.0)))(0.0) == 0.0  # noqa: B023
 
 
 def test_norm_and_std_of_nothing_to_measure() -> None:
