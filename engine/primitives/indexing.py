@@ -19,10 +19,8 @@ from .table import Case, Primitive, composite, primitive
 
 def _scatter(x: Any, shape: tuple[int, ...], index: Any) -> Any:
     out = np.zeros(shape, dtype=np.asarray(x).dtype)
-    repeated = _may_repeat(index)
-    out[index] = -0.0 if repeated else x  # -0.0 + x is x, also where x is -0.0
-    if repeated:
-        np.add.at(out, index, x)
+    out[index] = -0.0  # to which -0.0 can be added and stays
+    _add_at(out, x, index)
     return out
 
 
