@@ -110,7 +110,7 @@ ARGUMENT = st.one_of(
 )
 
 
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # the mean of nothing
+@pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::DeprecationWarning")  # the mean of nothing; a fractional diagonal
 @pytest.mark.parametrize("function", MOVES, ids=lambda function: function.__name__)
 def test_numpy_judges_the_arguments(function: Callable[..., Any]) -> None:
     """Whatever NumPy refuses is refused, and whatever is accepted gives NumPy's numbers."""
