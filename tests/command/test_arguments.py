@@ -46,8 +46,7 @@ def test_the_help_tells_every_option_and_every_function(capsys: pytest.CaptureFi
         "--explain tell each backward step",
         "--check compare every gradient",
         "--json print the graph as JSON",
-        "-o FILE, --output FILE",
-        "FILE the picture, or the data: .svg, .png, .pdf, .dot, .json (default chainrule.svg)",
+        "--output FILE the picture, or the data: .svg, .png, .pdf, .dot, .json (default chainrule.svg)",
         "--force replace a file",
     ):
         assert option in told
