@@ -178,7 +178,7 @@ def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], Any]]:
 
 def _plain(output: Any) -> Any:
     """The number or a fresh array."""
-    return np.array(output._data)[()] if isinstance(output, Value) and output.ndim else getattr(output, "_data", output)
+    return output.numpy() if isinstance(output, Value) and output.ndim else getattr(output, "_data", output)
 
 
 def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., tuple[Any, Any]]:

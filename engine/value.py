@@ -327,12 +327,14 @@ def _constant(data: Any, beside: Sequence[Any]) -> Value | float:
 
     A small array is copied, which costs less than noticing that its owner wrote to it.
     """
+    if isinstance(data, int):
+        return float(data)
     stored: Any
     if type(data) is np.ndarray and data.ndim and data.dtype.kind == "f":
         stored = data.copy() if data.size <= 8192 else data
     else:
         narrow = [v.dtype for v in beside if isinstance(v, Value) and v.ndim and v.dtype != np.float64]
-        if isinstance(data, (bool, int, np.bool_, np.integer, np.float64)) and (type(data) in (bool, int) or not narrow):
+        if not narrow and isinstance(data, (np.bool_, np.integer, np.float64)):
             return float(data)
         if narrow and isinstance(data, (np.ndarray, np.generic)) and data.dtype.kind in "biuf":
             dtype = np.result_type(data, *narrow)  # NumPy's promotion: float32 beside int8 stays float32, beside np.float64 it does not
