@@ -50,8 +50,10 @@ class Report:
     `elements` has an `Element` for each derivative, and `failures` those that are neither right nor a kink.
     `counts` gives their number by verdict, and `worst` the one to look at first.  `print` shows a table.
 
-    The verdicts:
-        right: analytic and numerical derivative agree within the error estimate.
+    A difference up to "± allowed" is explained by the estimated error of the numerical derivative, by rounding
+    in the rule, and by atol and rtol.  The verdicts:
+
+        right: analytic and numerical derivative agree within that.
         kink: the one-sided derivatives differ and the analytic one lies between them; or a node of the
             graph lies on its kink, and the rule is right on either side of it.
         wrong: they differ by more than the error explains.
@@ -124,7 +126,8 @@ class Report:
 
     def _headline(self) -> str:
         counted = ", ".join(f"{n:,} {verdict}" for verdict, n in self.counts.items()) or "nothing to check"
-        return f"{'passed' if self else 'FAILED'}: {self.name}: {counted} (mode: {self.mode})"
+        proved = "; it shows that each vjp is linear, not that it is the derivative" if self.mode == "transpose" else ""
+        return f"{'passed' if self else 'FAILED'}: {self.name}: {counted} (mode: {self.mode}{proved})"
 
     def _hidden(self, rows: Sequence[Any]) -> str:
         more = sum(self.counts.values()) - len(rows)
@@ -139,7 +142,7 @@ class Report:
         else:
             kinks = [element for block in self._blocks for element in block.elements(block.verdict == KINK)]
             shown = (kinks or self.elements)[:most]
-        return [("derivative", "analytic", "numerical", "difference", "± error", "verdict", "note")] + [
+        return [("derivative", "analytic", "numerical", "difference", "± allowed", "verdict", "note")] + [
             (
                 e.name,
                 f"{e.analytic:.12g}",
@@ -183,7 +186,8 @@ def check(
         mode: "elements", each derivative by itself;
             "projections", the derivative along random directions, for large inputs;
             "auto", elements up to 1,000 inputs, else projections;
-            "transpose", forward against reverse mode, ⟨u, Jv⟩ = ⟨Jᵀu, v⟩ for random u and v;
+            "transpose", forward against reverse mode, ⟨u, Jv⟩ = ⟨Jᵀu, v⟩ for random u and v: since forward mode is the
+            transpose of the transpose, this shows that each vjp is linear in its cotangent, not that it is the derivative;
             "taylor", whether f(x + hv) - f(x) - h⟨∇f, v⟩ shrinks like h²: 2 is its slope in a log-log plot.
         order: 2 also checks the derivatives of the gradient.
         eps: the first step, relative to the input, in place of 1/21.

@@ -21,7 +21,7 @@ __all__ = ["FIRST_STEP", "STEP_SEQUENCE", "Derivatives", "confirm", "refine"]
 
 FIRST_STEP = 791_533 * 2.0**-24  # relative to the input, about 1/21; a round number could be a period of f
 STEP_SEQUENCE = tuple(2.0 ** (-6 * k) for k in range(6))  # multiples of the first step
-CONFIRMING_STEPS = (2.0**-13, 2.0**-6, 0.75, 0.34375)  # multiples of the step that gave the verdict wrong
+CONFIRMING_STEPS = (2.0**-13, 2.0**-6, 0.75, 0.34375, 2.0**6, 2.0**12)  # multiples of the step that gave the verdict wrong
 
 
 class Derivatives:
@@ -33,11 +33,11 @@ class Derivatives:
         rule_rounding: the rounding error of the rule.
         unit: |f| / length, the derivative at which the condition number |x f'/f| is 1.
         explained: the difference that the rule's own rounding explains.
-        is_zero: whether the derivative is 0 up to rounding: it is tiny compared with `unit`, and not much larger than its
-            own rounding error.
         largest: the size of the largest derivative by this input.
         slope, error, typical, step: the best numerical derivative so far, its estimated error, the size that the
             error is measured against, and the step that gave it.
+        floor: the derivative that rounding hides, where the verdict had to ask for it.
+        allowed: the largest difference that rounding explains, by all that is known.
         verdict, notes: the verdict on each output, and a note on some of them.
     """
 
@@ -51,14 +51,13 @@ class Derivatives:
         self.rule_rounding = point.rule_rounding[line.leaf] @ np.abs(direction)
         self.unit = np.abs(point.here) / line.length
         self.largest = point.largest[line.leaf] * np.min(np.abs(direction[direction != 0]))
-        self.explained = np.zeros(count)
+        self.explained, self.floor = np.zeros(count), np.zeros(count)
         if not point.widened:
             self.explained = (64 * point.own_eps * (np.abs(self.analytic) + self.unit) + SAFETY * self.rule_rounding).astype(float)
-        tiny = np.abs(self.analytic) + np.abs(self.exact) <= 1e3 * point.own_eps * self.unit
-        self.is_zero = tiny & (self.rule_rounding >= 1e-3 * np.abs(self.exact))
         self.slope, self.error = np.full(count, np.nan), np.full(count, np.inf)
         self.typical, self.step = np.zeros(count), np.full(count, np.inf)
         self.verdict = np.full(count, OPEN, np.uint8)
+        self.allowed = np.full(count, np.nan)
         self.notes: dict[int, str] = {}
         self.conclude(point.random, NONDETERMINISTIC, "two calls at the same point differ")
 
@@ -78,14 +77,14 @@ class Derivatives:
         self.error = np.where(where, found.error, self.error).astype(float)
 
     def write_to(self, block: Block, i: int) -> None:
-        """Write the derivatives, errors, verdicts and notes to place i of a block."""
+        """Write the derivatives, what they may differ by, verdicts and notes to place i of a block."""
         block.analytic[:, i], block.numerical[:, i] = self.analytic, self.slope
-        block.error[:, i], block.verdict[:, i] = self.error, self.verdict
+        block.error[:, i], block.verdict[:, i] = self.allowed, self.verdict
         block.notes |= {(j, i): note for j, note in self.notes.items()}
 
 
 def tolerance(point: Point, d: Derivatives, slope: Array, error: Array) -> Array:
-    """The largest difference between the analytic derivative and a numerical one that still counts as agreement."""
+    """The largest difference between the exact derivative and a numerical one that still counts as agreement."""
     size = np.maximum(np.abs(d.exact), np.abs(slope))
     return np.asarray(SAFETY * error + 1e-12 * size + TINY + d.explained + point.atol + point.rtol * np.abs(slope))
 
@@ -104,15 +103,15 @@ def refine(point: Point, d: Derivatives) -> Estimate | None:
         step = point.step * d.line.length * shrink
         found = point.estimate(d.line, step)
         smooth = found.finite & ~sides_differ(point, found) & (d.verdict == OPEN)
-        better = smooth & (found.error < d.error)
+        # A smaller relative error counts as well: where f oscillates within a step, the larger step gives small numbers.
+        better = smooth & ((found.error < d.error) | (found.error * d.typical < d.error * found.typical))
         d.adopt(better, found)
         d.typical = np.where(better, found.typical, d.typical).astype(float)
         d.step = np.where(better, step, d.step)
         agrees = better & (np.abs(d.exact - found.slope) <= tolerance(point, d, found.slope, found.error))
         d.verdict[agrees & (found.error <= limits.accepts * found.typical)] = RIGHT
         d.verdict[agrees & (d.exact == 0) & (found.scale == 0)] = RIGHT
-        zero = d.is_zero | ((d.exact == 0) & (d.analytic == 0))
-        d.verdict[agrees & zero & (found.error <= limits.usable * d.unit)] = RIGHT
+        d.verdict[agrees & (d.exact == 0) & (d.analytic == 0) & (found.error <= limits.usable * d.unit)] = RIGHT
         d.verdict[better & ~agrees & (found.error <= limits.rejects * found.typical)] = WRONG
     return found
 
@@ -120,19 +119,26 @@ def refine(point: Point, d: Derivatives) -> Estimate | None:
 def confirm(point: Point, d: Derivatives) -> None:
     """Estimate again with other steps where the verdict is wrong; keep that verdict only where the new estimates agree with the old.
 
-    A function whose period divides the step, or a staircase of even steps, can look like a straight line.  A
-    verdict from one-sided derivatives has a note.  It uses the smallest steps already, and is not estimated again.
+    A function whose period divides the step, or a staircase of even steps, can look like a straight line; so can, at
+    small steps, a function that rounding has made a staircase, as in (1 - cos x) / x² near 0.  Larger steps show that,
+    where nothing else comes within their reach.  A verdict from one-sided derivatives has a note.  It uses the
+    smallest steps already, and is not estimated again.
     """
     wrong = (d.verdict == WRONG) & np.array([j not in d.notes for j in range(len(d.verdict))])
     steps = d.step[wrong & np.isfinite(d.step)]
     for factor in CONFIRMING_STEPS if steps.size else ():
-        found = point.estimate(d.line, float(np.min(steps)) * factor)
+        step = float(np.min(steps)) * factor
+        if step > point.step * d.line.length:
+            break
+        found = point.estimate(d.line, step)
         gap = np.abs(d.exact - d.slope)
         nearer = np.minimum(gap, np.abs(found.slope) + np.abs(d.slope))
         differs = wrong & (np.abs(found.slope - d.slope) > SAFETY * (found.error + d.error) + 0.1 * nearer)
+        if factor > 1:
+            differs &= found.finite & ~sides_differ(point, found)
         if not differs.any():
             continue
-        agrees = np.abs(d.exact - found.slope) <= tolerance(point, d, found.slope, found.error)
+        agrees = (factor < 1) & (np.abs(d.exact - found.slope) <= tolerance(point, d, found.slope, found.error))
         agrees &= (found.error <= point.thresholds.usable * found.typical) | ((found.scale == 0) & (d.exact == 0))
         d.conclude(differs & ~agrees, IMPRECISE, "the numerical derivative depends on the step")
         d.verdict[differs & agrees] = RIGHT

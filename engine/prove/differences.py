@@ -105,4 +105,8 @@ def estimate(phi: Callable[[float], Array], here: Array, magnitude: Array, step:
         if level > 2 and np.all((centre.error <= converged * scale) | ~finite):
             break
     (left, right), (left_error, right_error) = sides.value, sides.error
-    return Estimate(centre.value, centre.error, left, left_error, right, right_error, scale, finite)
+    # Where f'' jumps, as that of x|x| at 0, only the one-sided differences converge quickly.
+    mean, spread = (left + right) / 2, left_error + right_error + np.abs(right - left) / 2
+    better = spread < centre.error
+    slope, error = np.where(better, mean, centre.value), np.where(better, spread, centre.error)
+    return Estimate(slope, error, left, left_error, right, right_error, scale, finite)

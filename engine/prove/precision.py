@@ -26,12 +26,13 @@ import numpy as np
 from .differences import Estimate, estimate
 from .subjects import KinkNode, Subject
 
-__all__ = ["EXTENDED", "SAFETY", "TINY", "Line", "Point", "Thresholds", "nearest_power_of_two"]
+__all__ = ["DOUBLE", "EXTENDED", "SAFETY", "TINY", "Line", "Point", "Thresholds", "nearest_power_of_two"]
 
 Array = np.ndarray[Any, Any]
 
 EXTENDED: Any = np.longdouble if np.finfo(np.longdouble).eps < np.finfo(np.float64).eps else np.float64
 TINY = float(np.finfo(np.float64).tiny)  # the smallest normal float64
+DOUBLE = float(np.finfo(np.float64).eps)  # a function may be no more precise than this, whatever dtype it returns, as erf is
 MANY_OUTPUTS = 1_000  # above this number, or MANY_PAIRS, random combinations of the outputs are compared
 MANY_PAIRS = 1_000_000
 MANY_NUMBERS = 100_000  # above this number of inputs, extended precision would take minutes
@@ -197,7 +198,8 @@ class Point:
 
         The noise is the residual of a parabola fitted to seven neighbours.  It is measured on both sides of the point,
         and the smaller one counts, because there may be a kink on one side.  Where rounding makes two neighbouring
-        values equal, neighbours farther away are used.
+        values equal, neighbours farther away are used; if those are equal as well, the function may be no more precise
+        than float64.
         """
         lines = [self.random_line(k) for k in range(len(self.leaves))]
         basis = np.linalg.qr(np.vander(NEIGHBOURS, 3))[0]
@@ -219,6 +221,7 @@ class Point:
             too_close &= ~distinct
             if not too_close.any():
                 break
+        noise = np.where(too_close, np.fmax(noise, DOUBLE * np.abs(self.here)), noise)
         return np.nan_to_num(noise, nan=0.0, posinf=0.0)
 
     def _measure_rule_rounding(self) -> list[Array]:

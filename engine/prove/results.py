@@ -31,7 +31,7 @@ class Element:
     output: str  # "" for a scalar result, "[2]" for an element, "u1" for a random cotangent
     analytic: float
     numerical: float
-    error: float  # the estimated error of the numerical derivative
+    error: float  # the largest difference between the two that is explained by rounding and the estimated numerical error
     verdict: str  # one of VERDICTS
     note: str  # what else is known, in words
 

@@ -33,7 +33,7 @@ def elements(point: Point, progress: bool | None) -> list[Block]:
     for k, i in with_progress_bar([(k, i) for k, leaf in enumerate(point.leaves) for i in range(leaf.size)], progress):
         line = point.axis(k, i)
         found = judge(point, line)
-        if line.length < 1e-6 and (found.verdict == IMPRECISE).any():  # steps relative to so small a number may be smaller than rounding
+        if line.length < 1e-4 and (found.verdict == IMPRECISE).any():  # steps relative to so small a number may be smaller than rounding
             from_zero = judge(point, Line(k, line.direction, 1.0))
             found = from_zero if (from_zero.verdict == RIGHT).all() else found
         found.write_to(blocks[k], i)
@@ -57,7 +57,7 @@ def projections(point: Point, directions: int, progress: bool | None) -> list[Bl
         found = judge(point, line)
         found.write_to(blocks[k], i)
         for j, verdict in enumerate(found.verdict.tolist()):
-            note = f"random direction {i + 1}"
+            note = f"along v = {_numbers(line.direction)}"
             if verdict == WRONG and not any("wrong at" in note for note in blocks[k].notes.values()):
                 note += f"; wrong at {point.subject.names[k]}{subscript(_wrong_element(point, line, j))}"
             blocks[k].notes[j, i] = "; ".join(filter(None, [note, found.notes.get(j, "")]))
@@ -65,6 +65,12 @@ def projections(point: Point, directions: int, progress: bool | None) -> list[Bl
         if not leaf.size:
             block.verdict[:] = RIGHT
     return blocks
+
+
+def _numbers(vector: Any) -> str:
+    """A vector for a note: its first and last numbers."""
+    formatter: Any = {"float": lambda number: f"{number:.3g}"}
+    return np.array2string(np.asarray(vector, float).ravel(), separator=", ", threshold=6, edgeitems=2, formatter=formatter)
 
 
 def _wrong_element(point: Point, line: Line, j: int) -> tuple[int, ...]:
@@ -86,8 +92,9 @@ def taylor(point: Point, directions: int) -> list[Block]:
         line = point.random_line(k)
         found = judge(point, line)
         order = _order_of_the_remainder(point, line)
-        found.analytic, found.slope, found.error = np.full(len(order), 2.0), order, np.full(len(order), 0.1)
-        found.notes = {j: f"the remainder shrinks like h^{order[j]:.2f}" for j in range(len(order))}
+        found.analytic, found.slope, found.allowed = np.full(len(order), 2.0), order, np.full(len(order), 0.2)
+        along = f"the remainder along v = {_numbers(line.direction)} shrinks like"
+        found.notes = {j: f"{along} h^{order[j]:.2f}" for j in range(len(order))}
         found.verdict[(order < 1.8) & (found.verdict == RIGHT)] = IMPRECISE
         found.write_to(blocks[k], i)
     return blocks
@@ -145,7 +152,7 @@ def transpose(subject: Subject, rng: np.random.Generator, directions: int) -> li
             error = 64 * float(np.finfo(leaf.dtype).eps) * np.sqrt(leaf.size + u.size) * size
             block.analytic[0, i], block.numerical[0, i], block.error[0, i] = reverse, forward, error
             block.verdict[0, i] = RIGHT if abs(reverse - forward) <= error else WRONG
-            block.notes[0, i] = "analytic: reverse mode, numerical: forward mode"
+            block.notes[0, i] = f"analytic: reverse mode, numerical: forward mode; u = {_numbers(u)}, v = {_numbers(tangents[k])}"
         blocks.append(block)
     return blocks
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from .derivatives import STEP_SEQUENCE, Derivatives, confirm, refine, sides_differ, tolerance
 from .differences import Array, Estimate
-from .precision import SAFETY, TINY, Line, Point, nearest_power_of_two
+from .precision import DOUBLE, SAFETY, TINY, Line, Point, nearest_power_of_two
 from .results import DISCONNECTED, DOMAIN, IMPRECISE, KINK, OPEN, RIGHT, WRONG
 from .subjects import KinkNode
 
@@ -42,7 +42,11 @@ def judge(point: Point, line: Line, *, ask_graph: bool = True) -> Derivatives:
         allow_for_rounding(point, d)
         if not point.connected[line.leaf]:
             d.conclude(d.verdict == WRONG, DISCONNECTED, "f depends on it, but no path of the graph leads to it")
+    if ((d.verdict == WRONG) | (d.verdict == IMPRECISE)).any():
+        allow_for_saturation(point, d)
     judge_own_dtype(point, d)
+    rounded = np.where(d.verdict == WRONG, 0.0, d.rule_rounding) if point.widened else 0.0
+    d.allowed = np.maximum(tolerance(point, d, d.slope, d.error), d.floor) + rounded
     return d
 
 
@@ -93,10 +97,13 @@ def decide_smooth(point: Point, d: Derivatives, j: int, last: Estimate) -> None:
     error, typical = d.error[j], d.typical[j]
     gap, allowed = abs(d.exact[j] - d.slope[j]), tolerance(point, d, d.slope, d.error)[j]
     if gap <= allowed:
-        # The error must be small compared with the derivative, with the largest derivative by the same input, or with the
-        # rounding error of the rule.
-        enough = max(point.thresholds.usable * typical, 1e-9 * d.largest, d.rule_rounding[j])
-        verdict = RIGHT if error <= enough else IMPRECISE
+        # The error must be small compared with the derivative, or with the largest derivative by the same input.  If the
+        # function's own rounding, or that of the rule, allows no better, then one digit must agree.
+        size = max(abs(d.exact[j]), abs(d.slope[j]))
+        meaningful = allowed <= max(0.5 * size, 0.5 * typical, 1e-8 * d.largest)
+        unavoidable = min(max(1e4 * DOUBLE * d.unit[j], d.rule_rounding[j]), 0.1 * size)
+        enough = max(point.thresholds.usable * typical, 1e-9 * d.largest, unavoidable)
+        verdict = RIGHT if error <= enough and meaningful else IMPRECISE
     else:
         # Such a numerical derivative means nothing if f is mostly noise, or if it oscillates within the smallest step,
         # as sin(exp(200)) does.
@@ -117,6 +124,25 @@ def allow_for_rounding(point: Point, d: Derivatives) -> None:
     explained = SAFETY * point.rounding_of_outputs / (point.step * d.line.length)
     small = np.abs(d.exact - d.slope) <= explained
     d.conclude((d.verdict == WRONG) & small, IMPRECISE, "rounding inside the function explains the difference")
+
+
+def allow_for_saturation(point: Point, d: Derivatives) -> None:
+    """A difference that is 0 beside the function's range is rounding: for instance at 7, where erf' is 6e-22 and erf is 1.
+
+    The range is how far the function moves while the input moves by once or twice its own size, or that of the largest
+    input.  It counts up to the size of the output and of the inputs, or an exponential would have any range.
+    """
+    inputs = max(float(np.max(np.abs(leaf), initial=0.0)) for leaf in point.leaves) or 1.0
+    most, secants = np.maximum(np.abs(point.here), inputs), np.zeros(len(d.exact))
+    for distance in {d.line.length, max(d.line.length, nearest_power_of_two(inputs / float(np.max(np.abs(d.line.direction)))))}:
+        for t in (-2 * distance, -distance, distance, 2 * distance):
+            change = np.abs(point.at(d.line, t) - point.here)
+            secants = np.fmax(secants, np.where(np.isfinite(change), np.minimum(change, most), 0.0) / distance)
+    floor = np.where(np.abs(d.exact) <= 1e4 * DOUBLE * secants, 1e3, 64.0) * DOUBLE * secants
+    doubted = (d.verdict == WRONG) | (d.verdict == IMPRECISE)
+    hidden = doubted & (np.abs(d.exact - d.slope) <= floor)
+    d.floor = np.where(hidden, floor, d.floor)
+    d.conclude(hidden, RIGHT, "the difference is 0 beside the range of the function")
 
 
 def look_for_kinks(point: Point, d: Derivatives, last: Estimate | None) -> None:
@@ -181,8 +207,31 @@ def _in_own_dtype(point: Point, line: Line, distance: float) -> list[Array]:
 def judge_own_dtype(point: Point, d: Derivatives) -> None:
     """A rule that is right as a formula may still overflow, or lose its digits, in the dtype in which it is used."""
     good = (d.verdict == RIGHT) | (d.verdict == KINK)
+    own = np.finfo(point.analytic[d.line.leaf].dtype)
     finite = np.isfinite(d.analytic)
-    d.conclude(good & ~finite, WRONG, "right in a wider dtype, not finite in this one")
-    if point.widened:
-        loses = d.rule_rounding > 1e-3 * np.abs(d.exact) + 1e4 * point.own_eps * d.unit + TINY
-        d.conclude(good & finite & loses, IMPRECISE, "the formula is right, but loses its digits in this dtype")
+    overflows = np.abs(d.exact) > float(own.max)  # then an infinite derivative is the right one
+    d.conclude(good & ~finite & ~overflows, WRONG, "right in a wider dtype, not finite in this one")
+    if not point.widened:
+        return
+    good &= finite
+    differs = d.rule_rounding > 1e-2 * np.abs(d.exact) + min(1e3 * point.own_eps, 1 / 16) * d.unit + 4 * float(own.tiny)
+    if (good & differs).any():
+        d.conclude(good & differs & differs_alike(point, d), WRONG, "right in a wider dtype, wrong in this one")
+    good &= d.verdict != WRONG
+    loses = d.rule_rounding > 1e-3 * np.abs(d.exact) + 1e4 * point.own_eps * d.unit + TINY
+    d.conclude(good & loses, IMPRECISE, "the formula is right, but loses its digits in this dtype")
+
+
+def differs_alike(point: Point, d: Derivatives) -> Array:
+    """Whether the derivative in its own dtype differs from the exact one by the same factor everywhere near the point.
+
+    Rounding differs up here and down there; a mistake differs alike.
+    """
+    ratios = []
+    for t in (-0.031, -0.017, -0.0071, 0.0, 0.0053, 0.013, 0.029):
+        leaves = _in_own_dtype(point, d.line, t * d.line.length)
+        own, _ = point.subject.at(leaves).vjp(point.cotangents)
+        wide, _ = point.subject.at([leaf.astype(point.dtype) for leaf in leaves]).vjp(point.cotangents)
+        ratios.append((own[d.line.leaf] @ d.line.direction) / (wide[d.line.leaf] @ d.line.direction))
+    mean, spread = np.mean(ratios, axis=0), np.std(ratios, axis=0)
+    return np.asarray(np.abs(mean - 1.0) > 4.0 * spread)
