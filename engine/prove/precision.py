@@ -38,7 +38,7 @@ MANY_PAIRS = 1_000_000
 MANY_NUMBERS = 100_000  # above this number of inputs, extended precision would take minutes
 COTANGENTS = 8  # the number of random combinations
 SAFETY = 8.0  # a tolerance is this many estimated errors
-NEIGHBOURHOODS = (791_533 * 2.0**-63, 791_533 * 2.0**-53)  # relative distances at which a smooth function is a parabola
+NEIGHBOURHOODS = (791_533 * 2.0**-63, 791_533 * 2.0**-53, 791_533 * 2.0**-43)  # relative distances at which a smooth function is a parabola
 NEIGHBOURS = np.array([1.0, 1.93, 2.71, 3.14, 4.67, 5.77, 7.39])  # unevenly spaced, so that no even staircase looks like a line
 COMPLEX_STEP = 1e-100  # relative to the input
 
@@ -272,7 +272,9 @@ class Point:
             self.takes_complex = False
             return found
         slope = (self.combine(outputs).imag / t).astype(self.dtype)
-        error = 16 * float(np.finfo(outputs.dtype).eps) * (np.abs(slope) + found.scale + np.abs(self.here) / line.length)
+        amplified = np.fmax(1.0, self.magnitude / np.abs(self.here))  # a function that subtracts large numbers also subtracts their Im
+        size = np.abs(slope) + found.scale + np.abs(self.here) / line.length
+        error = 16 * float(np.finfo(outputs.dtype).eps) * amplified * size
         better = rough & (np.abs(slope - found.slope) <= SAFETY * found.error) & (error < found.error)
         better &= found.error <= 1e-4 * found.typical
         return found._replace(slope=np.where(better, slope, found.slope), error=np.where(better, error, found.error))

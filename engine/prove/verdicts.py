@@ -54,10 +54,10 @@ def judge(point: Point, line: Line, *, ask_graph: bool = True) -> Derivatives:
 
 
 def jumps(point: Point, line: Line, side: float) -> Array:
-    """Whether each output jumps on one side of the point: the shortest step changes it as much as the longest."""
+    """Whether each output jumps on one side of the point: the shortest step changes it as much as longer ones."""
     step = side * point.step * line.length
-    longest, shortest = (np.abs(point.at(line, step * shrink) - point.here) for shrink in (STEP_SEQUENCE[0], STEP_SEQUENCE[-1]))
-    return (shortest > 0.01 * longest) & (shortest > 1e3 * point.eps * point.magnitude)
+    longest, longer, shortest = (np.abs(point.at(line, step * STEP_SEQUENCE[k]) - point.here) for k in (0, -2, -1))
+    return (shortest > 0.01 * longest) & (shortest > 0.5 * longer) & (shortest > 1e3 * point.eps * point.magnitude)
 
 
 def decide_one_sided(point: Point, d: Derivatives, j: int, last: Estimate, jumps_left: Any, jumps_right: Any) -> bool:
@@ -98,10 +98,11 @@ def decide_smooth(point: Point, d: Derivatives, j: int, last: Estimate) -> None:
     gap, allowed = abs(d.exact[j] - d.slope[j]), tolerance(point, d, d.slope, d.error)[j]
     if gap <= allowed:
         # The error must be small compared with the derivative, or with the largest derivative by the same input.  If the
-        # function's own rounding, or that of the rule, allows no better, then one digit must agree.
+        # noise of the function, or the rounding of the rule, allows no better, then two digits must agree.
         size = max(abs(d.exact[j]), abs(d.slope[j]))
+        noise = 64 * point.eps * point.magnitude[j] / (point.step * d.line.length)
         meaningful = allowed <= max(0.5 * size, 0.5 * typical, 1e-8 * d.largest)
-        unavoidable = min(max(1e4 * DOUBLE * d.unit[j], d.rule_rounding[j]), 0.1 * size)
+        unavoidable = min(max(noise, 1e4 * DOUBLE * d.unit[j], d.rule_rounding[j]), 0.03 * size)
         enough = max(point.thresholds.usable * typical, 1e-9 * d.largest, unavoidable)
         verdict = RIGHT if error <= enough and meaningful else IMPRECISE
     else:
@@ -126,19 +127,25 @@ def allow_for_rounding(point: Point, d: Derivatives) -> None:
     d.conclude((d.verdict == WRONG) & small, IMPRECISE, "rounding inside the function explains the difference")
 
 
-def allow_for_saturation(point: Point, d: Derivatives) -> None:
-    """A difference that is 0 beside the function's range is rounding: for instance at 7, where erf' is 6e-22 and erf is 1.
+def secants(point: Point, line: Line) -> Array:
+    """The steepest secants over distances as long as the input, once and twice, or as the largest input: the function's range.
 
-    The range is how far the function moves while the input moves by once or twice its own size, or that of the largest
-    input.  It counts up to the size of the output and of the inputs, or an exponential would have any range.
+    A change counts up to the size of the output and of the inputs, or an exponential would have any range.
     """
     inputs = max(float(np.max(np.abs(leaf), initial=0.0)) for leaf in point.leaves) or 1.0
-    most, secants = np.maximum(np.abs(point.here), inputs), np.zeros(len(d.exact))
-    for distance in {d.line.length, max(d.line.length, nearest_power_of_two(inputs / float(np.max(np.abs(d.line.direction)))))}:
+    most, steepest = np.maximum(np.abs(point.here), inputs), np.zeros(len(point.here))
+    longest = max(line.length, nearest_power_of_two(inputs / float(np.max(np.abs(line.direction)))))
+    for distance in {line.length, longest}:
         for t in (-2 * distance, -distance, distance, 2 * distance):
-            change = np.abs(point.at(d.line, t) - point.here)
-            secants = np.fmax(secants, np.where(np.isfinite(change), np.minimum(change, most), 0.0) / distance)
-    floor = np.where(np.abs(d.exact) <= 1e4 * DOUBLE * secants, 1e3, 64.0) * DOUBLE * secants
+            change = np.abs(point.at(line, t) - point.here)
+            steepest = np.fmax(steepest, np.where(np.isfinite(change), np.minimum(change, most), 0.0) / distance)
+    return steepest
+
+
+def allow_for_saturation(point: Point, d: Derivatives) -> None:
+    """A difference that is 0 beside the function's range is rounding: for instance at 7, where erf' is 6e-22 and erf is 1."""
+    steepest = secants(point, d.line)
+    floor = np.where(np.abs(d.exact) <= 1e4 * DOUBLE * steepest, 1e3, 64.0) * DOUBLE * steepest
     doubted = (d.verdict == WRONG) | (d.verdict == IMPRECISE)
     hidden = doubted & (np.abs(d.exact - d.slope) <= floor)
     d.floor = np.where(hidden, floor, d.floor)
@@ -214,11 +221,14 @@ def judge_own_dtype(point: Point, d: Derivatives) -> None:
     if not point.widened:
         return
     good &= finite
-    differs = d.rule_rounding > 1e-2 * np.abs(d.exact) + min(1e3 * point.own_eps, 1 / 16) * d.unit + 4 * float(own.tiny)
+    if not (good & (d.rule_rounding > 1e-3 * np.abs(d.exact) + TINY)).any():
+        return
+    unit = np.maximum(d.unit, secants(point, d.line))
+    differs = d.rule_rounding > 1e-2 * np.abs(d.exact) + min(1e3 * point.own_eps, 1 / 16) * unit + 4 * float(own.tiny)
     if (good & differs).any():
         d.conclude(good & differs & differs_alike(point, d), WRONG, "right in a wider dtype, wrong in this one")
     good &= d.verdict != WRONG
-    loses = d.rule_rounding > 1e-3 * np.abs(d.exact) + 1e4 * point.own_eps * d.unit + TINY
+    loses = d.rule_rounding > 1e-3 * np.abs(d.exact) + 1e4 * point.own_eps * unit + TINY
     d.conclude(good & loses, IMPRECISE, "the formula is right, but loses its digits in this dtype")
 
 
