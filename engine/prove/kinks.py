@@ -14,12 +14,11 @@ import numpy as np
 
 from ..primitives import Kink, Primitive
 from .laws import DECLARE_THE_KINK, close, derivative, gradients, operand_names, vjps
-from .points import Call, clear_of_kinks, interval, parameter_sets, takes_numbers
+from .points import GRID, Call, clear_of_kinks, interval, parameter_sets, takes_numbers
 
 __all__ = ["at_special_point", "declared_kinks_were_met", "no_undeclared_kink"]
 
 STEP = 1e-5  # to either side of a kink
-GRID = 160  # points of an interval that is searched for kinks
 
 
 def at_special_point(met: dict[Kink, bool], primitive: Primitive, call: Call) -> None:
@@ -29,7 +28,9 @@ def at_special_point(met: dict[Kink, bool], primitive: Primitive, call: Call) ->
         met: the kinks met so far, each with whether the derivative is missing there; this call's are added.
     """
     distances = {kink: np.absolute(kink.distance(*call.args, **call.params)) for kink in primitive.kinks}
-    on = [kink for kink, distance in distances.items() if np.any(distance == 0)]
+    exactly = [kink for kink, distance in distances.items() if np.any(distance == 0)]
+    size = 1.0 + max(float(np.max(np.absolute(arg), initial=0.0)) for arg in call.args)
+    on = exactly or [kink for kink, distance in distances.items() if np.any(distance < 1e-13 * size)]
     if not on:
         if all(np.all(distance > 1e-3) for distance in distances.values()):
             derivative(primitive, call)
@@ -41,7 +42,8 @@ def at_special_point(met: dict[Kink, bool], primitive: Primitive, call: Call) ->
             (_, here), (f_left, left), (f_right, right) = (_slope(primitive, call, k, i, step) for step in (0.0, -STEP, STEP))
             if not math.isfinite(left + right):
                 continue
-            _follows_convention(primitive, call, on, k, (left, here, right))
+            if exactly:
+                _follows_convention(primitive, call, on, k, (left, here, right))
             if not all(met[kink] for kink in on):
                 missing = not _about_equal(left, right) or not close(f_left, f_right, 1e-2) or _bends(primitive, call, k, i)
                 for kink in on:

@@ -1,10 +1,13 @@
 """The laws that the rule of a primitive obeys.  Each takes a primitive and a call, and raises AssertionError where it is broken.
 
 derivative       the vjp of every operand is the numerical derivative
-linear           it is linear in the cotangent
+in_small_dtypes  so it is on float32 and float16
+linear           it is linear in the cotangent, and 0 for a cotangent of 0
 same_everywhere  results and gradients are the same recorded or not, in every memory layout and dtype, and nothing is written to
 same_on_floats   an elementwise rule gives on Python floats what it gives on arrays
-second           the vjp, recorded, has the right derivative itself
+same_later       another call in between changes nothing
+same_at_zeros    -0.0 is 0.0
+second, third    the vjp, recorded, has the right derivative itself, and that one too
 beside_nan       an operand that is NaN and does not reach the result gets no gradient, and the others' gradients stay right
 readable         the primitive can be drawn and explained
 """
@@ -31,13 +34,17 @@ __all__ = [
     "close",
     "derivative",
     "gradients",
+    "in_small_dtypes",
     "labelled_leaves",
     "linear",
     "operand_names",
     "readable",
+    "same_at_zeros",
     "same_everywhere",
+    "same_later",
     "same_on_floats",
     "second",
+    "third",
     "vjps",
 ]
 
@@ -82,13 +89,17 @@ def gradients(primitive: Primitive, call: Call, g: Any) -> tuple[Any, list[Any]]
     return out, [found.get(leaf) for leaf in leaves]
 
 
-def close(one: Any, two: Any, tolerance: float) -> bool:
-    """Whether two results have the same shape and agree, relative to the largest number among them; NaN equals NaN."""
+def close(one: Any, two: Any, tolerance: float, floor: float = 0.0) -> bool:
+    """Whether two results have the same shape and agree, relative to the largest number among them; NaN equals NaN.
+
+    Args:
+        floor: how far apart they may be in any case.
+    """
     one, two = np.asarray(one, float), np.asarray(two, float)
     if one.shape != two.shape:
         return False
     size = np.max(np.absolute(two), initial=1e-300, where=np.isfinite(two))
-    return bool(np.allclose(one, two, rtol=tolerance, atol=tolerance * size, equal_nan=True))
+    return bool(np.allclose(one, two, rtol=tolerance, atol=tolerance * size + floor, equal_nan=True))
 
 
 def _cotangent(out: Any) -> Any:
@@ -117,8 +128,21 @@ def derivative(primitive: Primitive, call: Call) -> None:
     _agrees_with_numerical("it", weighted, *call.args, argnums=wanted, names=operand_names(primitive, len(call.args)))
 
 
+def in_small_dtypes(primitive: Primitive, call: Call) -> None:
+    """On float32 and float16 the vjp is the derivative as well, as far as rounding lets that be seen."""
+    wanted = [k for k, _ in vjps(primitive, call)]
+    for dtype in (np.float32, np.float16):
+        args = [np.asarray(arg, dtype) for arg in call.args]
+        if not np.all(np.isfinite(primitive.forward(*args, **call.params))):
+            continue
+        report = check(lambda *args: primitive(*args, **call.params), *args, argnums=wanted, names=operand_names(primitive, len(args)))
+        if wrong := [element for element in report.failures if element.verdict == "wrong"]:
+            where = ", ".join(f"{element.name} = {element.analytic:.6g}, not {element.numerical:.6g}" for element in wrong[:2])
+            raise AssertionError(f"on {np.dtype(dtype)} operands it says {where} ({wrong[0].note or 'wrong'})")
+
+
 def linear(primitive: Primitive, call: Call) -> None:
-    """A vjp is linear in the cotangent: vjp(2g - 3h) = 2 vjp(g) - 3 vjp(h)."""
+    """A vjp is linear in the cotangent: vjp(2g - 3h) = 2 vjp(g) - 3 vjp(h), for small g and for large ones, and vjp(0) = 0."""
     args = tuple(np.asarray(arg) for arg in call.args)
     out = np.asarray(primitive.forward(*args, **call.params))
     g = np.asarray(_cotangent(out))
@@ -128,10 +152,26 @@ def linear(primitive: Primitive, call: Call) -> None:
         if not close(together, apart, 1e-9):
             found = f"vjp(2g - 3h) is {_text(together)}, 2 vjp(g) - 3 vjp(h) is {_text(apart)}"
             raise AssertionError(f"the vjp of operand {k} is not linear in the cotangent: {found}")
+        for factor in (1e5, 1e-5):
+            scaled, one = vjp(factor * g, out, *args), vjp(g, out, *args)
+            if not close(scaled, factor * one, 1e-9):
+                found = f"vjp({factor:g} g) is {_text(scaled)}, vjp(g) is {_text(one)}"
+                raise AssertionError(f"the vjp of operand {k} is not linear in the cotangent: {found}")
+        if np.any(nothing := np.asarray(vjp(0.0 * g, out, *args))):  # NaN counts as something
+            raise AssertionError(f"the vjp of operand {k} is not linear in the cotangent: vjp(0) is {_text(nothing)}")
 
 
 def second(primitive: Primitive, call: Call) -> None:
     """The vjp, recorded, has the right derivatives itself, with respect to the cotangent and every operand."""
+    _vjp_differentiated(primitive, call, "its vjp, differentiated again,")
+
+
+def third(primitive: Primitive, call: Call) -> None:
+    """The derivatives of the vjp, recorded, have the right derivatives themselves."""
+    _vjp_differentiated(primitive, call, "its vjp, differentiated twice,", order=2)
+
+
+def _vjp_differentiated(primitive: Primitive, call: Call, what: str, **options: Any) -> None:
     g = _cotangent(primitive(*call.args, **call.params))
     wanted = [k for k, _ in vjps(primitive, call)]
 
@@ -149,13 +189,13 @@ def second(primitive: Primitive, call: Call) -> None:
 
     names = operand_names(primitive, len(call.args))
     chosen = [call.args[k] for k in wanted]
-    _agrees_with_numerical("its vjp, differentiated again,", pulled, g, *chosen, names=["g", *(names[k] for k in wanted)])
+    _agrees_with_numerical(what, pulled, g, *chosen, names=["g", *(names[k] for k in wanted)], **options)
 
 
 def _agrees_with_numerical(what: str, f: Callable[..., Any], *args: Any, **options: Any) -> None:
     """Analytic and numerical derivatives agree.  Many elements are compared along random directions first, and one by one if that fails.
 
-    A derivative that is too noisy to decide is accepted within 1e-9 of the largest one.
+    A derivative that is too noisy to decide is accepted within 1e-9 of the largest one; the derivative of a gradient, in any case.
     """
     if sum(map(np.size, args)) > 3 and set(check(f, *args, mode="projections", directions=2, **options).counts) == {"right"}:
         return
@@ -164,7 +204,8 @@ def _agrees_with_numerical(what: str, f: Callable[..., Any], *args: Any, **optio
         if element.verdict == "kink":
             raise AssertionError(f"there is a kink for operand {element.input} ({element.note}) {DECLARE_THE_KINK}")
     largest = max((abs(element.analytic) for element in report.elements), default=0.0)
-    failures = [e for e in report.failures if e.verdict != "imprecise" or abs(e.analytic - e.numerical) > 1e-12 + 1e-9 * largest]
+    accepted = math.inf if options.get("order") == 2 else 1e-12 + 1e-9 * largest
+    failures = [e for e in report.failures if e.verdict != "imprecise" or abs(e.analytic - e.numerical) > accepted]
     if failures:
         worst = report.worst if report.worst in failures else failures[0]
         place = f"operand {worst.input}" + (f", element [{', '.join(map(str, worst.index))}]" if worst.index else "")
@@ -189,8 +230,12 @@ def _diagnosis(element: Element) -> str:
 # ── the same results everywhere ───────────────────────────────────────────────
 
 
-def same_everywhere(primitive: Primitive, call: Call) -> None:
-    """Recorded or not, on numbers or on arrays, contiguous or strided, writable or not: the same result, and no operand is changed."""
+def same_everywhere(primitive: Primitive, call: Call, *, far_out: bool = False) -> None:
+    """Recorded or not, on numbers or on arrays, contiguous or strided, writable or not: the same result, and no operand is changed.
+
+    Args:
+        far_out: leave out float32, in which numbers may overflow or lose all their digits.
+    """
     plain = primitive(*call.args, **call.params)
     out, found = gradients(primitive, call, g := _cotangent(plain))
     for k, (arg, gradient) in enumerate(zip(call.args, found, strict=True)):
@@ -199,6 +244,8 @@ def same_everywhere(primitive: Primitive, call: Call) -> None:
     if not close(out.data, plain, 0.0):
         raise AssertionError(f"recorded on Values the result is {_text(out.data)}, on plain data {_text(plain)}")
     for layout in _LAYOUTS:
+        if far_out and layout == "float32":
+            continue
         _same_in_layout(layout, primitive, call, g, plain, found)
 
 
@@ -221,11 +268,12 @@ def _same_in_layout(layout: str, primitive: Primitive, call: Call, g: Any, plain
     single = layout == "float32"
     if single and np.asarray(again).dtype != np.float32 and "dtype" not in call.params:
         raise AssertionError(f"on float32 the result is {np.asarray(again).dtype}")
-    if not close(again, plain, 1e-4 if single else 1e-13):
+    floor = 1e-37 if single else 0.0  # below, float32 has fewer digits
+    if not close(again, plain, 1e-4 if single else 1e-13, floor) and not (single and np.any(np.absolute(plain) > 1e37)):
         raise AssertionError(f"on {layout} operands the result is {_text(again)}, otherwise {_text(plain)}")
     for k, contribution in pulled.items():
         broadcast = np.shape(contribution) != np.shape(expected[k])  # then the chain rule sums it
-        if not broadcast and not close(contribution, expected[k], 1e-3 if single else 1e-12):
+        if not broadcast and not close(contribution, expected[k], 1e-3 if single else 1e-12, floor):
             raise AssertionError(
                 f"on {layout} operands the gradient of operand {k} is {_text(contribution)}, otherwise {_text(expected[k])}"
             )
@@ -275,6 +323,44 @@ def same_on_floats(primitive: Primitive, call: Call) -> None:
             expected = np.broadcast_to(contribution, args[0].shape)[i]
             if not close(found[k], expected, 1e-12):
                 raise AssertionError(f"on Python floats {numbers} the gradient of operand {k} is {found[k]}, on arrays {expected}")
+
+
+def same_later(other: Call, primitive: Primitive, call: Call) -> None:
+    """A call of the primitive in between changes neither a result, nor what the vjps say about an earlier one."""
+    args = [np.array(arg, float) for arg in call.args]
+    out = primitive.forward(*args, **call.params)
+    g = _cotangent(out)
+    first = {k: vjp(g, out, *args) for k, vjp in vjps(primitive, call)}
+    kept, kept_first = np.array(out), {k: np.array(contribution) for k, contribution in first.items()}
+    gradients(primitive, other, _cotangent(primitive(*other.args, **other.params)))
+    if not close(out, kept, 0.0):
+        raise AssertionError(f"its result, {_text(kept)}, became {_text(out)} when it was called again on other operands")
+    for k, vjp in vjps(primitive, call):
+        if not close(first[k], kept_first[k], 0.0):
+            raise AssertionError(
+                f"the gradient of operand {k}, {_text(kept_first[k])}, became {_text(first[k])} when it was called again on other operands"
+            )
+        if not close(later := vjp(g, out, *args), kept_first[k], 0.0):
+            raise AssertionError(
+                f"the vjp of operand {k} says {_text(later)} after a call on other operands, {_text(kept_first[k])} before: "
+                "it may depend only on its arguments"
+            )
+
+
+def same_at_zeros(primitive: Primitive, call: Call) -> None:
+    """Where -0.0 gives the result of 0.0, it gives the gradients of 0.0."""
+    if not any(np.any(np.asarray(arg) == 0) for arg in call.args):
+        return
+    signed = [np.where(np.asarray(arg) == 0, -0.0, arg) if np.ndim(arg) else arg or -0.0 for arg in call.args]
+    negative = Call(tuple(signed), call.params)
+    plain, other = primitive(*call.args, **call.params), primitive(*signed, **call.params)
+    if not close(other, plain, 0.0):
+        return
+    g = _cotangent(plain)
+    (_, expected), (_, found) = gradients(primitive, call, g), gradients(primitive, negative, g)
+    for k, (one, two) in enumerate(zip(expected, found, strict=True)):
+        if one is not None and two is not None and not close(two, one, 1e-12):
+            raise AssertionError(f"at -0.0 the gradient of operand {k} is {_text(two)}, at 0.0 it is {_text(one)}")
 
 
 # ── NaN, and the readers of the graph ─────────────────────────────────────────

@@ -3,23 +3,26 @@
 Four kinds, each from small inputs to large ones, so that the first failure is a small one:
 
 * `ordinary_calls`: operands of every shape that the primitive takes, where the derivative exists;
-* `scattered_calls`: single numbers from tiny to large, where a rule may change its form;
+* `scattered_calls`: single numbers from 1e-10 to 800, where a rule may change its form, lose its digits or overflow;
 * `special_calls`: the points where kinks lie, 0, ±1, ±½, ±2, ties, and the zeros of the declared distances;
 * `limit_calls`: arrays without elements, and operands that are NaN.
 """
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Iterator, Sequence
-from itertools import product
+from itertools import pairwise, product
+from types import FunctionType
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..primitives import Primitive
+from ..primitives import Kink, Primitive
 
 __all__ = [
+    "GRID",
     "HIGH",
     "LOW",
     "MARGIN",
@@ -37,8 +40,11 @@ __all__ = [
 ]
 
 LOW, HIGH, MARGIN = -4.0, 4.0, 0.1
+GRID = 160  # points of an interval that is searched for kinks
+MANY = 150  # elements of an array for which a rule may have another form
 SPECIAL = (0.0, 1.0, -1.0, 0.5, -0.5, 2.0, -2.0)
-SCATTERED = tuple(sign * size for size in (0.3, 1e-3, 0.49, 0.51, 1.7, 3.3, 8.0, 20.0) for sign in (1.0, -1.0))
+SIZES = (0.3, 1e-3, 0.49, 0.51, 1.7, 3.3, 8.0, 12.0, 20.0, 35.0, 3e-5, 1e-7, 1e-10, 100.0, 400.0, 800.0)
+SCATTERED = tuple(sign * size for size in SIZES for sign in (1.0, -1.0))
 TIED = ([0.0], [1.0], [1.0, 0.0], [0.0, 2.0, 2.0], [-1.0, -1.0, 3.0], [1.0, 2.0, -1.5, 2.0])  # repeated to fill an array
 
 Shape = tuple[int, ...]
@@ -89,8 +95,31 @@ def takes_numbers(primitive: Primitive) -> bool:
 
 
 def parameter_sets(primitive: Primitive) -> list[dict[str, Any]]:
-    """The parameters to try: none, and those of the cases."""
-    return [{}, *(case.params for case in primitive.cases if case.params)]
+    """The parameters to try: none, those of the cases, and other values of parameters that no case sets."""
+    return [{}, *(case.params for case in primitive.cases if case.params), *_other_values(primitive)]
+
+
+def _other_values(primitive: Primitive) -> list[dict[str, Any]]:
+    """Values beside the default for the parameters that no case sets: each by itself, and all together."""
+    if not isinstance(primitive.forward, FunctionType):  # a ufunc has parameters, such as `where`, that no primitive takes
+        return []
+    signature = inspect.signature(primitive.forward)
+    named = {key for case in primitive.cases for key in case.params}
+    found: dict[str, list[Any]] = {}
+    for name, parameter in signature.parameters.items():
+        default = parameter.default
+        if name in named or (name not in primitive.params and parameter.kind is not parameter.KEYWORD_ONLY):
+            continue
+        if name in ("axis", "dim"):
+            found[name] = [value for value in (-1, 0, 1) if value != default]
+        elif isinstance(default, bool):
+            found[name] = [not default]
+        elif isinstance(default, int):
+            found[name] = [default + 1]
+        elif isinstance(default, float):
+            found[name] = [1.5 * default or 0.5]
+    each = [{name: value} for name, values in found.items() for value in values]
+    return each + ([{name: values[0] for name, values in found.items()}] if len(found) > 1 else [])
 
 
 # ── ordinary points ───────────────────────────────────────────────────────────
@@ -98,32 +127,45 @@ def parameter_sets(primitive: Primitive) -> list[dict[str, Any]]:
 
 def ordinary_calls(primitive: Primitive, rng: np.random.Generator) -> Iterator[Call]:
     """Calls at which the derivative exists: two for single numbers, one for each other choice of shapes and parameters."""
-    for shapes, params in _shapes_and_parameters(primitive):
+    for shapes, params, certain in _shapes_and_parameters(primitive):
         for _ in range(1 if any(shapes) else 2):
-            if call := _draw(primitive, shapes, params, rng):
+            call = _draw(primitive, shapes, params, rng)
+            if call and (certain or _is_finite(primitive, *call)):
                 yield call
 
 
-def _shapes_and_parameters(primitive: Primitive) -> list[tuple[tuple[Shape, ...], dict[str, Any]]]:
-    """The primitive's cases and, for an elementwise one, shapes that broadcast; the smallest first."""
-    chosen: list[tuple[tuple[Shape, ...], dict[str, Any]]] = []
-    arity = len(primitive.vjps)
+def _shapes_and_parameters(primitive: Primitive) -> list[tuple[tuple[Shape, ...], dict[str, Any], bool]]:
+    """The primitive's cases and, for an elementwise one, shapes that broadcast; the smallest first.
+
+    The third item of each: whether the primitive must take them.  What its entry does not tell is only tried.
+    """
+    chosen: list[tuple[tuple[Shape, ...], dict[str, Any], bool]] = []
+    arity, others = len(primitive.vjps), _other_values(primitive)
     if primitive.elementwise or not primitive.cases:
-        chosen.append((((),) * arity, {}))
-        chosen.append((((1,),) * arity, {}))
+        chosen.append((((),) * arity, {}, True))
+        chosen.append((((1,),) * arity, {}, True))
         for k in range(arity if arity > 1 else 0):
-            chosen.append((tuple((2,) if j == k else () for j in range(arity)), {}))
-            chosen.append((tuple((3, 1) if j == k else (2,) for j in range(arity)), {}))
-        chosen.append((((2, 3),) * arity, {}))
-    chosen.extend(primitive.cases)
+            chosen.append((tuple((2,) if j == k else () for j in range(arity)), {}, True))
+            chosen.append((tuple((3, 1) if j == k else (2,) for j in range(arity)), {}, True))
+            chosen.append((tuple((3, 1) if j == k else (3, 3) for j in range(arity)), {}, False))
+        chosen.append((((2, 3),) * arity, {}, True))
+        chosen.extend((((2, 3),) * arity, params, False) for params in others)
+        chosen.extend(((shape,) * arity, {}, False) for shape in ((2, 2, 3), (MANY,)))
+        chosen.extend(((shape,) * 4, {}, False) for shape in ((), (2,)) if primitive.variadic)
+    for shapes, params in primitive.cases:
+        chosen.append((shapes, params, True))
+        chosen.extend((shapes, params | other, False) for other in others)
+        if primitive.variadic and len(shapes) < 4:
+            chosen.append(((*shapes, *(shapes[-1],) * (4 - len(shapes))), params, False))
     return sorted(chosen, key=lambda choice: sum(map(math.prod, choice[0])))
 
 
 def _draw(primitive: Primitive, shapes: Sequence[Shape], params: dict[str, Any], rng: np.random.Generator) -> Call | None:
     """Operands of these shapes, inside the domain and clear of kinks, or None where 200 attempts find none.
 
-    The numbers are distinct, and have as few decimals as the interval allows: one where it is several units long.
+    The numbers are distinct, and have as few decimals as the interval and their number allow: one where it is several units long.
     """
+    count = sum(map(math.prod, shapes))
     for _ in range(200):
         pools: dict[tuple[float, float], list[float]] = {}  # operands with the same interval share distinct numbers
         args = []
@@ -131,12 +173,10 @@ def _draw(primitive: Primitive, shapes: Sequence[Shape], params: dict[str, Any],
             low, high = bounds = interval(primitive, argnum)
             if bounds not in pools:
                 decimals = 1 - min(0, math.floor(math.log10((high - low) / 2)))
+                while (high - low) * 10.0**decimals < count + 20:
+                    decimals += 1
                 pools[bounds] = [x for x in rng.permutation(np.round(np.arange(low, high, 10.0**-decimals), decimals)).tolist() if x]
             pool, size = pools[bounds], math.prod(shape)
-            if len(pool) < size:
-                raise ValueError(
-                    f"the shapes {tuple(shapes)} need {size} distinct numbers between {low:g} and {high:g}: use smaller shapes"
-                )
             args.append(np.array(pool[:size]).reshape(shape) if shape else pool[0])
             pools[bounds] = pool[size:]
         if clear_of_kinks(primitive, args, params):
@@ -152,14 +192,24 @@ def scattered_calls(primitive: Primitive) -> Iterator[Call]:
     if takes_numbers(primitive):
         columns = [np.roll(SCATTERED, 5 * k) for k in range(len(primitive.vjps))]
         for params in parameter_sets(primitive):
-            yield from (call for call in _calls_on_rows(primitive, columns, params) if clear_of_kinks(primitive, *call, margin=1e-3))
+            for call in _calls_on_rows(primitive, columns, params):
+                if clear_of_kinks(primitive, *call, margin=1e-3 * min(1.0, *map(abs, call.args))):
+                    yield call
 
 
 def _calls_on_rows(primitive: Primitive, columns: Sequence[Any], params: dict[str, Any]) -> Iterator[Call]:
     """One call for each row of the columns, an operand in each column, that lies in the domain and has a finite result."""
     for row in dict.fromkeys(zip(*(np.asarray(column).tolist() for column in columns), strict=True)):
-        if np.all(inside(primitive, row)) and np.isfinite(primitive(*row, **params)):
+        if np.all(inside(primitive, row)) and _is_finite(primitive, row, params):
             yield Call(row, params)
+
+
+def _is_finite(primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> bool:
+    """Whether the primitive has a finite result; 1/0.0, for which Python raises, has none."""
+    try:
+        return bool(np.all(np.isfinite(primitive(*args, **params))))
+    except (ArithmeticError, ValueError, TypeError):
+        return False
 
 
 def special_calls(primitive: Primitive) -> Iterator[Call]:
@@ -173,12 +223,38 @@ def special_calls(primitive: Primitive) -> Iterator[Call]:
             on_kinks = [column for column in on_kinks if column.shape == first.shape and np.isfinite(column).all()]
             columns = [np.concatenate([first, *on_kinks]), *(np.tile(other, 1 + len(on_kinks)) for other in others)]
             yield from _calls_on_rows(primitive, columns, params)
+            rows = [row for kink in primitive.kinks for row in _beside(primitive, kink, params)]
+            if rows:
+                yield from _calls_on_rows(primitive, list(zip(*rows, strict=True)), params)
         return
     for shapes, params in primitive.cases:
         for numbers in TIED:
             args = tuple(np.resize(numbers, shape) if shape else numbers[0] for shape in shapes)
-            if all(np.all(inside(primitive, [arg])) for arg in args) and np.all(np.isfinite(primitive(*args, **params))):
+            if all(np.all(inside(primitive, [arg])) for arg in args) and _is_finite(primitive, args, params):
                 yield Call(args, params)
+
+
+def _beside(primitive: Primitive, kink: Kink, params: dict[str, Any]) -> list[tuple[float, ...]]:
+    """Points right beside a kink, where its distance changes sign while one operand runs over its interval.
+
+    So a kink is met that no floating-point number lies on, such as x² = 2.
+    """
+    bounds = [interval(primitive, j) for j in range(len(primitive.vjps))]
+    fixed = [low + (0.37 + 0.2 * j) * (high - low) for j, (low, high) in enumerate(bounds)]
+    found = []
+    for k, (start, end) in enumerate(bounds):
+
+        def distance(x: float, k: int = k) -> Any:
+            return kink.distance(*fixed[:k], x, *fixed[k + 1 :], **params)
+
+        grid = np.linspace(start, end, GRID).tolist()
+        for low, high in pairwise(grid):
+            if not distance(low) * distance(high) < 0:
+                continue
+            while low < (middle := (low + high) / 2) < high:
+                low, high = (middle, high) if distance(low) * distance(middle) > 0 else (low, middle)
+            found.append((*fixed[:k], high, *fixed[k + 1 :]))
+    return found
 
 
 def limit_calls(primitive: Primitive) -> Iterator[Call]:

@@ -175,14 +175,14 @@ class Point:
         """Change to the widest dtype in which the function still gives its values; return the outputs in it."""
         leaves, own = self.subject.leaves, np.result_type(*self.subject.leaves)
         self.leaves, self.exact, self.widened = list(leaves), self.analytic, False
-        self.own_eps = float(np.finfo(own).eps)
+        self.own_eps, tiny = float(np.finfo(own).eps), float(np.finfo(own).tiny)
         for dtype in [EXTENDED, np.float64] if inputs <= MANY_NUMBERS else [np.float64]:
             if np.finfo(dtype).eps >= np.finfo(own).eps or self.random.any():
                 break
             wide = [leaf.astype(dtype) for leaf in leaves]
             try:
                 outputs = self.subject.evaluate(wide)
-                if outputs.dtype != dtype or not np.allclose(outputs, values, rtol=1e-2, atol=1e-300, equal_nan=True):
+                if outputs.dtype != dtype or not np.allclose(outputs, values, rtol=1e-2, atol=tiny, equal_nan=True):
                     continue
                 exact, _ = self.subject.at(wide).vjp(self.cotangents)
             except (TypeError, ValueError, ArithmeticError, RuntimeError):
