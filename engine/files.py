@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None  # type: ignore[assignment]
+
 __all__ = ["replacing", "write_atomically"]
+
+SUFFIX = ".chainrule-part"  # of the name of a temporary file
 
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """A temporary file to write to.  It replaces `path` when it is complete and on the disk; after an error it is removed."""
-    path = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    path = Path(os.path.realpath(path))  # a link stays a link
+    _remove_leftovers(path)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.{os.getpid()}.", suffix=SUFFIX)
     try:
         with os.fdopen(handle, "wb") as file:
+            if fcntl:
+                fcntl.flock(file, fcntl.LOCK_EX)  # until it is closed, also by a kill
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -35,6 +46,17 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove the temporary files for `path` of processes that were killed: they do not run, and nobody holds the lock."""
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*{SUFFIX}") if fcntl else ():
+        with suppress(OSError, ValueError), open(leftover, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            try:
+                os.kill(int(leftover.name.split(".")[-3]), 0)  # sends nothing; fails if there is no such process
+            except ProcessLookupError:
+                os.unlink(leftover)
 
 
 def write_atomically(path: str | os.PathLike[str], data: str | bytes) -> None:

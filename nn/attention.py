@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ import engine
 from engine import Parameter
 
 from . import init
+from ._dtypes import as_float_type, float_type
 from .activations import ReLU
 from .init import Seed
 from .linear import Dropout, Linear
@@ -28,8 +30,9 @@ from .norm import LayerNorm
 __all__ = ["MultiHeadAttention", "TransformerBlock", "scaled_dot_product_attention"]
 
 
-# The score of a hidden position.  It is finite, so `detect_anomaly` does not report it, and its exponential is exactly 0.
-HIDDEN = -1e30
+def _hidden(dtype: Any) -> float:
+    """The score of a hidden position: finite, so `detect_anomaly` does not report it, and its exponential is exactly 0."""
+    return max(-1e30, float(np.finfo(dtype).min) / 2)
 
 
 def scaled_dot_product_attention(query: Any, key: Any, value: Any, attn_mask: Any = None, is_causal: bool = False) -> Any:
@@ -39,16 +42,31 @@ def scaled_dot_product_attention(query: Any, key: Any, value: Any, attn_mask: An
 
     Args:
         attn_mask: (T, S), or a shape that broadcasts to (*, T, S).  Booleans: True where the query may attend
-            to the key.  Numbers: they are added to the scores.
+            to the key, as in PyTorch's function of that name (in its modules, and in ours, True hides the key).
+            Floats: they are added to the scores.
         is_causal: query t attends to keys 0 … t only.
+
+    Raises:
+        TypeError: the mask contains integers, which could mean either.
     """
     scores = (query * (1.0 / math.sqrt(np.shape(query)[-1]))) @ np.swapaxes(key, -1, -2)
+    dtype = float_type(scores)
     if is_causal:
         after, before = np.arange(np.shape(key)[-2]), np.arange(np.shape(query)[-2])[:, None]
-        scores = scores + np.where(after <= before, 0.0, HIDDEN)
+        scores = scores + np.where(after <= before, 0.0, _hidden(dtype)).astype(dtype)
     if attn_mask is not None:
-        scores = scores + (np.where(attn_mask, 0.0, HIDDEN) if np.asarray(attn_mask).dtype == bool else attn_mask)
+        if _kind(attn_mask) == "b":
+            attn_mask = np.where(attn_mask, 0.0, _hidden(dtype))
+        scores = scores + as_float_type(attn_mask, scores)
     return engine.softmax(scores) @ value
+
+
+def _kind(attn_mask: Any) -> str:
+    """The kind of a mask: "b" for booleans, "f" for floats."""
+    kind = attn_mask.dtype.kind if hasattr(attn_mask, "dtype") else np.asarray(attn_mask).dtype.kind
+    if kind not in "bf":
+        raise TypeError("attn_mask contains integers; pass booleans to hide positions, or floats to add them to the scores")
+    return str(kind)
 
 
 class MultiHeadAttention(Module):
@@ -59,6 +77,9 @@ class MultiHeadAttention(Module):
     Shapes: x and y (*, T, embed_dim), memory (*, S, embed_dim); in_proj_weight (3·embed_dim, embed_dim) for
     q, k and v, in_proj_bias (3·embed_dim,), out_proj a Linear(embed_dim, embed_dim): PyTorch's MultiheadAttention
     with batch_first=True.
+
+    `attention(x, attn_mask=mask)` takes a mask of shape (T, S), or one that broadcasts to (*, num_heads, T, S), as
+    PyTorch's module does: True where the query may not attend to the key, or floats that are added to the scores.
 
     Args:
         is_causal: position t attends to positions 0 … t only.
@@ -88,6 +109,8 @@ class MultiHeadAttention(Module):
             q, k, v = self._heads(x, 0, 3)
         else:
             (q,), (k, v) = self._heads(x, 0, 1), self._heads(memory, 1, 3)
+        if attn_mask is not None and _kind(attn_mask) == "b":
+            attn_mask = np.logical_not(attn_mask)
         means = np.swapaxes(scaled_dot_product_attention(q, k, v, attn_mask, self.is_causal), -2, -3)
         return self.out_proj(np.reshape(means, np.shape(x)))
 
@@ -116,13 +139,14 @@ class TransformerBlock(Module):
     (Radford et al. 2019).  The names are those of PyTorch's TransformerEncoderLayer with norm_first=True and
     batch_first=True.
 
-    Shapes: x and y (*, T, d_model).
+    Shapes: x and y (*, T, d_model); attn_mask as for `MultiHeadAttention`.
 
     Args:
         dim_feedforward: the width between linear1 and linear2; 4·d_model by default.
         dropout: the probability that an element of a part's result is dropped in training.
         activation: makes the activation Module: `ReLU`, `GELU`, ...
         norm: makes a normalisation Module from a width: `LayerNorm`, `RMSNorm`, ...
+        bias: whether the linear maps, and a `LayerNorm`, have biases.
         is_causal: position t attends to positions 0 … t only, as in a language model.
         generator: a seed or a Generator for the weights and for dropout.
     """
@@ -142,6 +166,8 @@ class TransformerBlock(Module):
     ):
         generator = init.as_generator(generator)
         wide = 4 * d_model if dim_feedforward is None else dim_feedforward
+        if norm is LayerNorm:
+            norm = partial(LayerNorm, bias=bias)
         self.norm1 = norm(d_model)
         self.self_attn = MultiHeadAttention(d_model, nhead, bias, is_causal, generator=generator)
         self.norm2 = norm(d_model)

@@ -55,8 +55,9 @@ def load(path: str | os.PathLike[str], **parts: Any) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: the file does not exist.
-        ValueError: the file is not a checkpoint, has no part of a given name, or has a state that does not fit its part.
-        TypeError: a given part is plain data.
+        ValueError: the file is not a checkpoint, has no part of a given name, or has a state that does not fit its
+            part; no part was changed.
+        TypeError: a given part is plain data; no part was changed.
         ModuleNotFoundError: safetensors is missing.
     """
     library = require("safetensors", "nn")
@@ -64,15 +65,27 @@ def load(path: str | os.PathLike[str], **parts: Any) -> dict[str, Any]:
         with library.safe_open(os.fspath(path), "np") as file:
             tree = (file.metadata() or {}).get("chainrule")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, the file is not a dict
-    except library.SafetensorError as error:
-        raise ValueError(f"{path} is not a checkpoint: {error}") from error
-    if tree is None:
+        saved = None if tree is None else {name: _decode(node, tensors) for name, node in json.loads(tree).items()}
+    except (FileNotFoundError, IsADirectoryError, PermissionError):
+        raise
+    except Exception as error:  # of the library or of json, whose errors have no common base
+        raise ValueError(f"{path} is not a checkpoint, or a damaged one: {error}") from error
+    if saved is None:
         raise ValueError(f"{path} is a safetensors file, but not a checkpoint; read its tensors with safetensors.numpy.load_file")
-    saved = {name: _decode(node, tensors) for name, node in json.loads(tree).items()}
     if absent := parts.keys() - saved.keys():
         raise ValueError(f"{path} contains {', '.join(saved)}, and nothing named {', '.join(sorted(absent))}")
+    before = {name: _state(part) for name, part in parts.items()}
     for name, part in parts.items():
-        _restore(part, saved.pop(name), name)
+        try:
+            _restore(part, saved.pop(name), name)
+        except Exception as error:
+            for changed, old in before.items():
+                if changed == name:
+                    break
+                _restore(parts[changed], old, changed)
+            if isinstance(error, TypeError) and not hasattr(part, "load_state_dict"):
+                raise
+            raise ValueError(f"{path}: the state of {name} does not fit: {error}") from error
     return saved
 
 

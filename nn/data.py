@@ -108,7 +108,13 @@ class Batches:
             raise ValueError(f"Batches needs arrays of equal length, and these have {', '.join(map(str, lengths))} rows")
         if batch_size < 1:
             raise ValueError(f"batch_size={batch_size}: a batch must have at least one row")
-        self.rows, self.batch_size, self.shuffle, self.generator = lengths[0], batch_size, shuffle, as_generator(seed)
+        self.rows, self.batch_size, self.shuffle = lengths[0], batch_size, shuffle
+        self._generator = None if seed is None else as_generator(seed)
+
+    @property
+    def generator(self) -> np.random.Generator:
+        """The generator of the order: its own, or that of `nn.manual_seed`."""
+        return as_generator(self._generator)
 
     def __len__(self) -> int:
         return -(-self.rows // self.batch_size)

@@ -131,9 +131,8 @@ def dead_units(model: Module, batches: Iterable[Any], axis: int = 1) -> dict[str
             -1 for sequences (examples, time, units).
     """
     alive: dict[str, Any] = {}  # by the name of the layer: for each unit, whether any output was not 0
-    mode = model.training
-    model.eval()
-    try:
+    with model.modes_kept():
+        model.eval()
         for *inputs, _ in batches:
             with watch(model) as seen:
                 model(*inputs)
@@ -141,8 +140,6 @@ def dead_units(model: Module, batches: Iterable[Any], axis: int = 1) -> dict[str
                 if slope is not None and output.ndim > 1:
                     others = tuple(i for i in range(output.ndim) if i != axis % output.ndim)
                     alive[name] = alive.get(name, False) | (output.data != 0).any(others)
-    finally:
-        model.train(mode)
     return {name: np.flatnonzero(~units).tolist() for name, units in alive.items()}
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from engine import Parameter
 
 from . import init
+from ._dtypes import float_type
 from .init import Seed
 from .module import Module
 
@@ -113,7 +114,7 @@ class Dropout(Module):
         if not self.training or self.p == 0.0:
             return x
         kept = init.as_generator(self.generator).random(np.shape(x)) >= self.p
-        return x * (kept / (1.0 - self.p) if self.p < 1.0 else 0.0)
+        return x * (kept / (1.0 - self.p) if self.p < 1.0 else np.zeros(np.shape(x))).astype(float_type(x))
 
     def extra_repr(self) -> str:
         return f"{self.p:g}"

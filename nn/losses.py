@@ -15,6 +15,7 @@ import numpy as np
 
 import engine
 
+from ._dtypes import as_float_type
 from .module import Module
 
 __all__ = [
@@ -42,10 +43,14 @@ def _reduce(loss: Any, reduction: str) -> Any:
     raise ValueError(f"reduction must be 'mean', 'sum' or 'none', not {reduction!r}")
 
 
-def _check_shapes(name: str, input: Any, target: Any) -> None:
-    """Refuse to broadcast: outputs (n, 1) and targets (n,) would compare every output with every target."""
+def _fitting(name: str, input: Any, target: Any) -> Any:
+    """The targets in the dtype of the outputs.
+
+    Refuse to broadcast: outputs (n, 1) and targets (n,) would compare every output with every target.
+    """
     if np.shape(input) != np.shape(target):
         raise ValueError(f"{name}: the outputs have shape {np.shape(input)} and the targets {np.shape(target)}; reshape one of them")
+    return as_float_type(target, input)
 
 
 # ── regression ────────────────────────────────────────────────────────────────
@@ -53,19 +58,19 @@ def _check_shapes(name: str, input: Any, target: Any) -> None:
 
 def mse_loss(input: Any, target: Any, *, reduction: str = "mean") -> Any:
     """The squared error (input - target)²."""
-    _check_shapes("mse_loss", input, target)
+    target = _fitting("mse_loss", input, target)
     return _reduce(np.square(input - target), reduction)
 
 
 def l1_loss(input: Any, target: Any, *, reduction: str = "mean") -> Any:
     """The absolute error |input - target|."""
-    _check_shapes("l1_loss", input, target)
+    target = _fitting("l1_loss", input, target)
     return _reduce(np.absolute(input - target), reduction)
 
 
 def huber_loss(input: Any, target: Any, *, reduction: str = "mean", delta: float = 1.0) -> Any:
     """½ d² for an error d with |d| ≤ delta, else delta · (|d| - ½ delta): the gradient of an outlier is bounded (Huber 1964)."""
-    _check_shapes("huber_loss", input, target)
+    target = _fitting("huber_loss", input, target)
     if delta <= 0:
         raise ValueError(f"huber_loss: delta must be positive, not {delta}")
     error = input - target
@@ -78,7 +83,7 @@ def huber_loss(input: Any, target: Any, *, reduction: str = "mean", delta: float
 
 def hinge_loss(input: Any, target: Any, *, reduction: str = "mean") -> Any:
     """max(0, 1 - target · input), with targets -1 and +1: the loss of a support vector machine."""
-    _check_shapes("hinge_loss", input, target)
+    target = _fitting("hinge_loss", input, target)
     return _reduce(engine.relu(1.0 - target * input), reduction)
 
 
@@ -86,16 +91,24 @@ def binary_cross_entropy(input: Any, target: Any, *, reduction: str = "mean") ->
     """-(target · ln p + (1 - target) · ln(1 - p)) for probabilities p; each logarithm is at least -100.
 
     For scores use `binary_cross_entropy_with_logits`: it is exact where the sigmoid would round to 0 or 1.
+
+    Raises:
+        ValueError: p is not in [0, 1].
     """
-    _check_shapes("binary_cross_entropy", input, target)
-    target, least = np.asarray(target), math.exp(-100.0)
+    target, least = _fitting("binary_cross_entropy", input, target), math.exp(-100.0)
+    p = input.data if isinstance(input, engine.Value) else np.asarray(input)
+    if np.any((p < 0.0) | (p > 1.0)):
+        raise ValueError(
+            f"binary_cross_entropy: probabilities lie in [0, 1], and these go from {np.min(p):g} to {np.max(p):g}; "
+            "for scores use binary_cross_entropy_with_logits"
+        )
     yes, no = np.log(np.maximum(input, least)), np.log(np.maximum(1.0 - input, least))
     return _reduce(-(target * yes + (1.0 - target) * no), reduction)
 
 
 def binary_cross_entropy_with_logits(input: Any, target: Any, *, reduction: str = "mean") -> Any:
     """binary_cross_entropy(sigmoid(input), target) as ln(1 + eˣ) - target · x, without overflow."""
-    _check_shapes("binary_cross_entropy_with_logits", input, target)
+    target = _fitting("binary_cross_entropy_with_logits", input, target)
     return _reduce(engine.softplus(input) - target * input, reduction)
 
 

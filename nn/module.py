@@ -17,6 +17,7 @@ Module there counts, also inside lists, tuples and dicts.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Self, TypeVar
 
 import numpy as np
@@ -108,15 +109,27 @@ class Module:
     def named_buffers(self) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
         """Every buffer in it with its dotted name."""
         for prefix, module in self.named_modules():
-            for name in module._buffer_names:
-                yield _join(prefix, name), getattr(module, name)
+            yield from ((_join(prefix, name), buffer) for name, buffer in module._buffers())
+
+    def _buffers(self) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
+        """Its own buffers."""
+        return ((name, getattr(self, name)) for name in self._buffer_names)
+
+    def _named(self, own: Callable[[Module], Iterable[tuple[str, M]]]) -> Iterator[tuple[str, M]]:
+        """The `own` things of this Module and of every Module in it, under each name that leads to them."""
+        waiting: list[tuple[str, Module, tuple[Module, ...]]] = [("", self, ())]
+        while waiting:
+            name, module, above = waiting.pop()
+            yield from ((_join(name, key), thing) for key, thing in own(module))
+            children = [(_join(name, key), child, (*above, module)) for key, child in module.named_children()]
+            waiting.extend(entry for entry in reversed(children) if not any(entry[1] is other for other in entry[2]))
 
     # ── saving and loading ────────────────────────────────────────────────────
 
     def state_dict(self) -> dict[str, np.ndarray[Any, Any]]:
-        """Copies of all its parameters and buffers, as arrays by dotted name."""
-        state = {name: parameter.numpy() for name, parameter in self.named_parameters()}
-        return state | {name: np.array(buffer) for name, buffer in self.named_buffers()}
+        """Copies of all its parameters and buffers, as arrays by dotted name; a shared one under each of its names, as in PyTorch."""
+        state = {name: parameter.numpy() for name, parameter in self._named(lambda module: module._members(Parameter))}
+        return state | {name: np.array(buffer) for name, buffer in self._named(Module._buffers)}
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> tuple[list[str], list[str]]:
         """Set the parameters and buffers to copies of the arrays in `state`; return the names (missing, unexpected).
@@ -128,20 +141,30 @@ class Module:
             strict: whether a missing or an unexpected name is an error.
 
         Raises:
-            ValueError: a shape differs; or, if `strict`, a name is missing or unexpected.  The message lists
-                every problem, and nothing was loaded.
+            ValueError: a shape differs, or the names of a shared parameter have different arrays; or, if `strict`, a
+                name is missing or unexpected.  The message lists every problem, and nothing was loaded.
         """
-        parameters, buffers = dict(self.named_parameters()), dict(self.named_buffers())
+        parameters = dict(self._named(lambda module: module._members(Parameter)))
+        buffers = dict(self._named(Module._buffers))
         own: dict[str, Any] = parameters | buffers
         arrays = {name: np.asarray(entry.data if isinstance(entry, Value) else entry) for name, entry in state.items()}
-        missing = [name for name in own if name not in arrays]
+        shared: dict[int, list[str]] = {}  # the given names of each parameter
+        for name, parameter in parameters.items():
+            if name in arrays:
+                shared.setdefault(id(parameter), []).append(name)
+        missing = [name for name, thing in own.items() if name not in arrays and not (name in parameters and id(thing) in shared)]
         unexpected = [name for name in arrays if name not in own]
         wrong = [
             f"{name} has shape {arrays[name].shape}, here it is {np.shape(own[name])}"
             for name in own
             if name in arrays and arrays[name].shape != np.shape(own[name])
         ]
-        problems = [*wrong]
+        differing = [
+            f"{' and '.join(names)} are one parameter here, and differ in the state"
+            for names in shared.values()
+            if not wrong and not all(np.array_equal(arrays[name], arrays[names[0]], equal_nan=True) for name in names)
+        ]
+        problems = [*wrong, *differing]
         if strict and missing:
             problems.append("missing: " + ", ".join(missing))
         if strict and unexpected:
@@ -151,9 +174,9 @@ class Module:
         for name, parameter in parameters.items():
             if name in arrays:
                 parameter.data = arrays[name].astype(parameter.dtype)
-        for prefix, module in self.named_modules():
+        for prefix, module in self._named(lambda module: [("", module)]):
             for name in module._buffer_names:
-                if (full := _join(prefix, name)) in arrays:
+                if (full := _join(prefix.removesuffix("."), name)) in arrays:
                     setattr(module, name, arrays[full].astype(buffers[full].dtype))
         return missing, unexpected
 
@@ -168,6 +191,16 @@ class Module:
     def eval(self) -> Self:
         """Put this Module and every Module in it into evaluation mode."""
         return self.train(False)
+
+    @contextmanager
+    def modes_kept(self) -> Iterator[None]:
+        """Inside, the modes may change; at the end every Module in it has its own again."""
+        modes = [(module, module.training) for module in self.modules()]
+        try:
+            yield
+        finally:
+            for module, mode in modes:
+                module.training = mode
 
     def zero_grad(self) -> None:
         """Remove the gradients of its parameters; backward() adds to the gradient that is there."""

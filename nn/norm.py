@@ -13,6 +13,7 @@ import numpy as np
 import engine
 from engine import Parameter, Value
 
+from ._dtypes import as_float_type
 from .module import Module
 
 __all__ = ["BatchNorm1d", "BatchNorm2d", "LayerNorm", "RMSNorm"]
@@ -22,7 +23,7 @@ class _OverLastAxes(Module):
     """The base of `LayerNorm` and `RMSNorm`: the axes that are normalised, and the learned scale."""
 
     def __init__(self, normalized_shape: int | Sequence[int], eps: float | None, elementwise_affine: bool):
-        self.normalized_shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        self.normalized_shape = tuple(map(int, np.atleast_1d(np.asarray(normalized_shape))))
         self.eps = eps
         self.weight = Parameter(np.ones(self.normalized_shape)) if elementwise_affine else None
 
@@ -106,7 +107,8 @@ class _BatchNorm(Module):
             if self.training and self.track_running_stats:
                 self._update_running(x.data if isinstance(x, Value) else x, axes)
         else:
-            y = (x - self.running_mean.reshape(along)) / np.sqrt(self.running_var + self.eps).reshape(along)
+            mean, deviation = self.running_mean.reshape(along), np.sqrt(self.running_var + self.eps).reshape(along)
+            y = (x - as_float_type(mean, x)) / as_float_type(deviation, x)
         if self.weight is None or self.bias is None:
             return y
         return y * np.reshape(self.weight, along) + np.reshape(self.bias, along)

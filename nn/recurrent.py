@@ -21,6 +21,7 @@ import engine
 from engine import Parameter
 
 from . import init
+from ._dtypes import float_type
 from .init import Seed
 from .module import Module
 
@@ -85,10 +86,10 @@ class _Recurrent(Module):
         size = self.hidden_size
         return [gates[..., k * size : (k + 1) * size] for k in range(self.gates)]
 
-    def _start(self, state: Any, shape: tuple[int, ...]) -> State:
+    def _start(self, state: Any, shape: tuple[int, ...], dtype: Any) -> State:
         """The first state: the given one, or zeros; ValueError if an array of it does not have this shape."""
         if state is None:
-            return (np.zeros(shape),) * self.states
+            return (np.zeros(shape, dtype),) * self.states
         given: State = tuple(state) if self.states > 1 else (state,)
         if [np.shape(s) for s in given] != [shape] * self.states:
             wanted = f"{' and '.join(['h', 'c'][: self.states])} of shape {shape}"
@@ -155,7 +156,7 @@ class _Cell(_Recurrent):
 
     def forward(self, x: Any, state: Any = None) -> Any:
         self._check_input(x, (1, 2), "(features,) or (N, features)")
-        start = self._start(state, (*np.shape(x)[:-1], self.hidden_size))
+        start = self._start(state, (*np.shape(x)[:-1], self.hidden_size), float_type(x))
         _, end = self._steps(x[None], start)
         return end if self.states > 1 else end[0]
 
@@ -224,7 +225,7 @@ class _Sequence(_Recurrent):
         swapped = self.batch_first and np.ndim(x) == 3
         if swapped:
             x = np.swapaxes(x, 0, 1)
-        start = self._start(state, (self.num_layers, *np.shape(x)[1:-1], self.hidden_size))
+        start = self._start(state, (self.num_layers, *np.shape(x)[1:-1], self.hidden_size), float_type(x))
         ends = []
         for k in range(self.num_layers):
             hidden, end = self._steps(x, tuple(s[k] for s in start), f"_l{k}")

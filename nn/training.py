@@ -11,6 +11,7 @@ import math
 import os
 import random
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -59,16 +60,17 @@ class History:
 
     @property
     def best(self) -> int:
-        """The number of the epoch, from 1, with the lowest loss (validation loss if there is one); 0 before the first epoch."""
+        """The number of the epoch, from 1, with the lowest loss (validation loss if there is one); 0 if there is none that is not NaN."""
         losses = self.validation or self.train
-        return losses.index(min(losses)) + 1 if losses else 0
+        finite = [loss for loss in losses if loss == loss]
+        return losses.index(min(finite)) + 1 if finite else 0
 
     def __len__(self) -> int:
         return len(self.train)
 
     def is_stale(self, patience: int | None) -> bool:
         """Whether at least `patience` epochs have passed since the best one; never for None."""
-        return patience is not None and self.best > 0 and len(self) - self.best >= patience
+        return patience is not None and len(self) - self.best >= patience
 
     def last(self) -> str:
         """The losses and the metric of the last epoch as text."""
@@ -148,16 +150,19 @@ def fit(
 
     Raises:
         ValueError: `train` has no batch, patience is below 1, or the checkpoint belongs to another model.
+        FileNotFoundError: the folder for the checkpoint does not exist.
         FloatingPointError: the loss or a gradient became NaN or infinite.
     """
     if patience is not None and patience < 1:
         raise ValueError(f"patience={patience}: it is a number of epochs, and must be at least 1")
     history = History(metric_name=getattr(metric, "__name__", "metric"))
     parts = _parts(model, optimizer, history, schedule, train, validation)
-    best, mode = {}, model.training
+    if checkpoint:
+        _check_resumable(checkpoint, train)
+    best: dict[str, Any] = {}
     if checkpoint and os.path.exists(checkpoint):
         best = checkpoints.load(checkpoint, **parts)["best"]
-    with _progress_bar(history, epochs, progress) as show:
+    with _progress_bar(history, epochs, progress) as show, model.modes_kept():
         try:
             while len(history) < epochs and not history.is_stale(patience):
                 _epoch(history, model, loss, optimizer, train, validation, metric, max_norm)
@@ -172,8 +177,6 @@ def fit(
         except KeyboardInterrupt:
             history.stopped = "interrupted"
             show(f"stopped by Ctrl-C; keeping the weights of epoch {history.best}" if best else "stopped by Ctrl-C")
-        finally:
-            model.train(mode)
     if best and (history.stopped or patience):
         model.load_state_dict(best)
     return history
@@ -182,7 +185,7 @@ def fit(
 def evaluate(model: Module, loss: Loss, batches: Iterable[Any], metric: Metric | None = None) -> dict[str, float]:
     """The mean "loss" of the examples in the batches, and their mean "metric" if one is given.
 
-    The model runs in evaluation mode and under `no_grad`; afterwards it is in the mode that it had before.
+    The model runs in evaluation mode and under `no_grad`; afterwards every Module in it is in the mode that it had before.
 
     Args:
         model, loss, metric: as for `fit`.
@@ -191,25 +194,38 @@ def evaluate(model: Module, loss: Loss, batches: Iterable[Any], metric: Metric |
     Raises:
         ValueError: there is no batch.
     """
-    mode, total, score, count = model.training, 0.0, 0.0, 0
-    model.eval()
-    try:
-        with no_grad():
-            for *inputs, target in batches:
-                prediction, n = model(*inputs), len(target)
-                total += n * loss(prediction, target).item()
-                score += n * metric(prediction, target) if metric else 0.0
-                count += n
-    finally:
-        model.train(mode)
+    total, score, count = 0.0, 0.0, 0
+    with model.modes_kept(), no_grad():
+        model.eval()
+        for *inputs, target in batches:
+            prediction, n = model(*inputs), len(target)
+            total += n * loss(prediction, target).item()
+            score += n * metric(prediction, target) if metric else 0.0
+            count += n
     if not count:
         raise ValueError(NO_BATCH)
     return {"loss": total / count} | ({"metric": score / count} if metric else {})
 
 
 def accuracy(prediction: Any, target: Any) -> float:
-    """The fraction of examples whose largest score, along the last axis, has the index in `target`."""
-    return float(np.mean(np.argmax(prediction.data if isinstance(prediction, Value) else prediction, -1) == target))
+    """The fraction of examples whose largest score, along the last axis, has the index in `target`.
+
+    Shapes: prediction (*, classes), with at least two classes; target (*) of integers.
+
+    Raises:
+        TypeError: the targets are not integers.
+        ValueError: the shapes do not fit together.
+    """
+    scores = np.asarray(prediction.data if isinstance(prediction, Value) else prediction)
+    classes = np.asarray(target.data if isinstance(target, Value) else target)
+    if not scores.ndim or scores.shape[-1] < 2 or classes.shape != scores.shape[:-1]:
+        raise ValueError(
+            f"accuracy: scores of shape (*, classes) need targets of shape (*), not {scores.shape} and {classes.shape}; "
+            "for one score per example write np.mean((scores > 0) == targets), for one-hot targets pass targets.argmax(-1)"
+        )
+    if classes.dtype.kind not in "iu":
+        raise TypeError(f"accuracy: targets must be class indices (integers), not {classes.dtype}")
+    return float(np.mean(np.argmax(scores, -1) == classes))
 
 
 # ── the pieces of `fit` ───────────────────────────────────────────────────────
@@ -263,6 +279,19 @@ def _train(model: Module, loss: Loss, optimizer: Optimizer, batches: Iterable[An
     if not count:
         raise ValueError(NO_BATCH)
     return total / count
+
+
+def _check_resumable(checkpoint: str | os.PathLike[str], train: Iterable[Any]) -> None:
+    """Tell before the first epoch what would go wrong with a checkpoint after it."""
+    folder = os.path.dirname(os.path.realpath(checkpoint))
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(f"the folder {folder} for the checkpoint does not exist")
+    if not isinstance(train, (list, tuple)) and not hasattr(train, "state_dict"):
+        warnings.warn(
+            f"the training data is a {type(train).__name__} without state_dict(): if it has an order of its own, a run that goes on "
+            "from the checkpoint sees other batches than one without a pause",
+            stacklevel=3,
+        )
 
 
 def _parts(model: Module, optimizer: Optimizer, history: History, *others: Any) -> dict[str, Any]:

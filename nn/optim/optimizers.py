@@ -7,9 +7,9 @@ the optimiser keeps about p between steps.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -22,6 +22,15 @@ __all__ = ["SGD", "Adagrad", "Adam", "AdamW", "Optimizer", "RMSprop"]
 BLOCK = 16384  # elements updated at a time, so that the intermediate results of the update stay in the processor's cache
 
 
+U = TypeVar("U", bound=Callable[..., Any])
+
+
+def in_blocks(update: U) -> U:
+    """Decorator: an update that treats each element by itself and in place; a large array is updated some rows at a time."""
+    update.in_blocks = True  # type: ignore[attr-defined]
+    return update
+
+
 class Optimizer:
     """The base of all optimisers: the parameters, the state of each, and the step.
 
@@ -29,8 +38,8 @@ class Optimizer:
 
         update(p, g, s) -> p
 
-    where s.m and s.v start at zero and s.t is the number of updates of p so far, this one included.  The
-    update is written with augmented assignments (`p -= ...`).  They write into an array in place, and they make
+    where s.m and s.v start at zero and s.t is the number of updates of p with them so far, this one included.  The
+    update may be written with augmented assignments (`p -= ...`).  They write into an array in place, and they make
     a new number of a Python float; so the same lines serve a model of tensors and micrograd's model of scalars.
 
     Args:
@@ -77,10 +86,12 @@ class Optimizer:
         """
         for i, p, g in finite_gradients(self.params):
             data, s = p.data, self.state[i]
-            if s is None:
-                s = self.state[i] = SimpleNamespace(t=0, **{name: self.start(data) for name in self.memory})
+            if s is None or not all(hasattr(s, name) for name in self.memory):  # also where a setting now asks for more
+                kept = {} if s is None else vars(s)
+                s = self.state[i] = SimpleNamespace(**{"t": 0} | {name: self.start(data) for name in self.memory} | kept)
+                s.t = 0
             s.t += 1
-            if type(data) is np.ndarray and data.size > BLOCK:
+            if type(data) is np.ndarray and data.size > BLOCK and getattr(self.update, "in_blocks", False):
                 rows = max(1, BLOCK * len(data) // data.size)
                 for row in range(0, len(data), rows):
                     part = slice(row, row + rows)
@@ -92,7 +103,7 @@ class Optimizer:
     def update(self, p: Any, g: Any, s: SimpleNamespace) -> Any:
         """One update of a parameter p with gradient g and state s; returns the new p.
 
-        All are floats, or arrays of one shape.  A large array is updated some rows at a time.
+        All are floats, or arrays of one shape.
         """
         raise NotImplementedError(f"{type(self).__name__} needs an update(p, g, s)")
 
@@ -164,12 +175,16 @@ class SGD(Optimizer):
         if nesterov and (not momentum or dampening):
             raise ValueError("SGD: nesterov=True needs momentum > 0 and dampening=0")
         super().__init__(params, lr=lr, momentum=momentum, dampening=dampening, weight_decay=weight_decay, nesterov=nesterov)
-        self.memory = ("b",) if momentum else ()
 
+    @property
+    def memory(self) -> tuple[str, ...]:  # type: ignore[override]  # it follows the settings, which may change
+        return ("b",) if self.momentum else ()
+
+    @in_blocks
     def update(self, p: Any, g: Any, s: SimpleNamespace) -> Any:
         if self.weight_decay:
             g = g + self.weight_decay * p
-        if self.memory:
+        if self.momentum:
             s.b *= self.momentum
             s.b += g if s.t == 1 else (1 - self.dampening) * g
             g = g + self.momentum * s.b if self.nesterov else s.b
@@ -205,6 +220,7 @@ class Adagrad(Optimizer):
     def start(self, p: Any) -> Any:
         return super().start(p) + self.initial_accumulator_value
 
+    @in_blocks
     def update(self, p: Any, g: Any, s: SimpleNamespace) -> Any:
         if self.weight_decay:
             g = g + self.weight_decay * p
@@ -242,8 +258,12 @@ class RMSprop(Optimizer):
         centered: bool = False,
     ):
         super().__init__(params, lr=lr, alpha=alpha, eps=eps, weight_decay=weight_decay, momentum=momentum, centered=centered)
-        self.memory = ("v", *(["m"] if centered else []), *(["b"] if momentum else []))
 
+    @property
+    def memory(self) -> tuple[str, ...]:  # type: ignore[override]
+        return ("v", *(["m"] if self.centered else []), *(["b"] if self.momentum else []))
+
+    @in_blocks
     def update(self, p: Any, g: Any, s: SimpleNamespace) -> Any:
         if self.weight_decay:
             g = g + self.weight_decay * p
@@ -289,12 +309,11 @@ class Adam(Optimizer):
     ):
         super().__init__(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
 
+    @in_blocks
     def update(self, p: Any, g: Any, s: SimpleNamespace) -> Any:
-        if self.weight_decay:
-            g = g + self.weight_decay * p
-        return self.move(p, g, s)
+        return self._move(p, g + self.weight_decay * p if self.weight_decay else g, s)
 
-    def move(self, p: Any, g: Any, s: SimpleNamespace) -> Any:
+    def _move(self, p: Any, g: Any, s: SimpleNamespace) -> Any:
         """The step without weight decay."""
         beta1, beta2 = self.betas
         s.m *= beta1
@@ -324,9 +343,10 @@ class AdamW(Adam):
     ):
         super().__init__(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
 
+    @in_blocks
     def update(self, p: Any, g: Any, s: SimpleNamespace) -> Any:
         p *= 1 - self.lr * self.weight_decay
-        return self.move(p, g, s)
+        return self._move(p, g, s)
 
 
 def _copy(number: Any) -> Any:

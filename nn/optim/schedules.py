@@ -17,6 +17,9 @@ class Schedule:
 
     `base` is the learning rate of the optimiser when its first schedule was made; later schedules of the same
     optimiser use the same base.
+
+    Raises:
+        ValueError: in `step`, if something else has set the learning rate since: it would be overwritten.
     """
 
     def __init__(self, optimizer: Optimizer):
@@ -25,7 +28,7 @@ class Schedule:
             optimizer.initial_lr = optimizer.lr
         self.base = optimizer.initial_lr
         self.t = 0
-        optimizer.lr = self.rate(self.base, 0)
+        self._set_rate()
 
     def rate(self, base: float, t: int) -> float:
         """The learning rate after t steps of the schedule."""
@@ -33,8 +36,16 @@ class Schedule:
 
     def step(self) -> None:
         """Count one step, and set the learning rate; call it after every epoch or after every batch."""
+        if self.optimizer.lr != self._rate:
+            raise ValueError(
+                f"{type(self).__name__}.step(): the learning rate was set to {self._rate:g} here, and then to {self.optimizer.lr:g} "
+                "by another schedule or an assignment; combine schedules with SequentialLR or LambdaLR, or assign to schedule.base"
+            )
         self.t += 1
-        self.optimizer.lr = self.rate(self.base, self.t)
+        self._set_rate()
+
+    def _set_rate(self) -> None:
+        self._rate = self.optimizer.lr = self.rate(self.base, self.t)
 
     def state_dict(self) -> dict[str, Any]:
         """The number of steps and the base."""
@@ -43,7 +54,7 @@ class Schedule:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a dict of `state_dict`, and set the learning rate of the optimiser to match."""
         self.t, self.base = state["t"], state["base"]
-        self.optimizer.lr = self.rate(self.base, self.t)
+        self._set_rate()
 
 
 class LambdaLR(Schedule):

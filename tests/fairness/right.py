@@ -307,13 +307,10 @@ def _top():
         tied = x == _open(out, axis, keepdims)
         return _open(g, axis, keepdims) * tied / np.sum(tied, axis=axis, keepdims=True)
 
-    def out_of(x, axis):
-        return np.sum(x, axis=axis)
-
     def gap(x, axis=-1, keepdims=False):
         rows = np.sort(x, axis=axis)
         if np.shape(x)[axis] < 2:
-            return np.full(np.shape(out_of(x, axis)), np.inf)
+            return np.full(np.shape(np.sum(x, axis=axis)), np.inf)
         last, before = np.take(rows, -1, axis=axis), np.take(rows, -2, axis=axis)
         return last - before
 
@@ -374,14 +371,11 @@ def _select():
 
 
 def _angle():
-    def square(y, x):
-        return x * x + y * y
-
     return P(
         "nr_angle",
         lambda y, x: np.arctan2(y, x),
-        lambda g, out, y, x: g * x / square(y, x),
-        lambda g, out, y, x: -g * y / square(y, x),
+        lambda g, out, y, x: g * x / (x * x + y * y),
+        lambda g, out, y, x: -g * y / (x * x + y * y),
         elementwise=True,
         domain=[(-math.inf, math.inf), POSITIVE],
     )

@@ -10,7 +10,7 @@ import textwrap
 
 import numpy as np
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 import nn
@@ -212,3 +212,71 @@ def test_without_safetensors_the_error_names_the_extra(tmp_path):
     )
     assert "this needs safetensors: pip install 'chainrule[nn]'" in done.stderr
     assert not os.listdir(tmp_path)
+
+
+# ── damaged files, parts that do not fit, leftovers ───────────────────────────
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_a_damaged_file_gives_one_error_that_names_it_and_changes_nothing(tmp_path_factory, data):
+    path = tmp_path_factory.mktemp("run") / "run.safetensors"
+    model = nn.Linear(2, 2, generator=0)
+    checkpoint.save(path, model=model, epoch=3, names=["a", "b"])
+    content = bytearray(path.read_bytes())
+    before = model.state_dict()
+    way = data.draw(st.sampled_from(["cut", "byte", "header", "length"]))
+    if way == "cut":
+        del content[data.draw(st.integers(0, len(content) - 1)) :]
+    elif way == "length":
+        content[:8] = data.draw(st.integers(0, 2**64 - 1)).to_bytes(8, "little")
+    else:
+        end = 8 + int.from_bytes(content[:8], "little")
+        place = data.draw(st.integers(8, end - 1) if way == "header" else st.integers(0, len(content) - 1))
+        content[place] = data.draw(st.integers(0, 255))
+    path.write_bytes(content)
+    said = "as it was"
+    try:
+        checkpoint.load(path, model=model)
+    except ValueError as error:
+        said = str(error)
+    if said != "as it was":  # else it was not damaged so that one can tell
+        assert str(path) in said
+        for name, array in model.state_dict().items():
+            np.testing.assert_array_equal(array, before[name])
+
+
+def test_of_several_parts_all_are_loaded_or_none(tmp_path):
+    path = tmp_path / "run.safetensors"
+    model, rng = nn.Linear(2, 2, generator=0), np.random.default_rng(0)
+    optimizer = optim.Adam(model.parameters())
+    checkpoint.save(path, model=model, rng=rng, optimizer=optimizer)
+    other, other_rng = nn.Linear(2, 2, generator=1), np.random.default_rng(1)
+    before, state = other.state_dict(), other_rng.bit_generator.state
+    with pytest.raises(ValueError, match=r"run.safetensors: the state of optimizer does not fit: .*Adam.*SGD"):
+        checkpoint.load(path, model=other, rng=other_rng, optimizer=optim.SGD(other.parameters()))
+    assert other_rng.bit_generator.state == state
+    for name, array in other.state_dict().items():
+        np.testing.assert_array_equal(array, before[name])
+
+
+KILLED = """
+import os, signal, sys
+from engine.files import replacing
+with replacing(sys.argv[1]) as file:
+    file.write(b"half")
+    file.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_the_next_save_cleans_up_after_a_killed_one_and_follows_a_link(tmp_path):
+    real, link = tmp_path / "data" / "run.safetensors", tmp_path / "run.safetensors"
+    real.parent.mkdir()
+    link.symlink_to(real)
+    subprocess.run([sys.executable, "-c", KILLED, str(link)], timeout=60, check=False)
+    assert len(list(real.parent.iterdir())) == 1  # what the killed process left
+    checkpoint.save(link, epoch=1)
+    assert [path.name for path in real.parent.iterdir()] == ["run.safetensors"]
+    assert link.is_symlink()
+    assert checkpoint.load(link) == {"epoch": 1}

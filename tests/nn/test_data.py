@@ -147,3 +147,13 @@ def test_what_makes_no_batches_is_refused():
         Batches(np.ones((0, 2)))
     with pytest.raises(ValueError, match="batch_size=0"):
         Batches(np.ones(3), batch_size=0)
+
+
+def test_batches_without_a_seed_follow_manual_seed_whenever_they_were_made():
+    rows = np.arange(20)
+    early = nn.Batches(rows, batch_size=20)
+    orders = []
+    for batches in (early, early, nn.Batches(rows, batch_size=20)):
+        nn.manual_seed(3)
+        orders.append(next(iter(batches))[0].tolist())
+    assert orders[0] == orders[1] == orders[2]

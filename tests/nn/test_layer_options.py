@@ -109,7 +109,7 @@ def test_a_transformer_block_is_four_times_as_wide_inside_and_drops_in_both_part
     np.testing.assert_array_equal(dropping(x).data, x)  # nothing is left of either part
     assert not np.allclose(dropping.eval()(x).data, x)
     np.testing.assert_array_equal(dropping(x).data, block(x).data)
-    mask = np.tri(4, dtype=bool)
+    mask = ~np.tri(4, dtype=bool)  # True hides, as in PyTorch's modules
     causal = nn.TransformerBlock(4, 2, is_causal=True, generator=0)
     np.testing.assert_array_equal(block(x, mask).data, causal(x).data)
 

@@ -63,7 +63,7 @@ def test_a_shared_parameter_counts_once():
     model = Tied()
     assert [name for name, _ in model.named_parameters()] == ["first"]
     assert repr(model).splitlines() == ["Tied · 4 parameters", "└─ inner Linear(2, 2, bias=False) · 4"]
-    assert list(model.state_dict()) == ["first"]
+    assert list(model.state_dict()) == ["first", "second", "inner.weight"]  # under each name, as in PyTorch
     optimizer = nn.optim.SGD(model.parameters(), lr=1.0)
     model(np.ones(2)).sum().backward()
     gradient = model.first.grad.copy()
@@ -246,3 +246,57 @@ def test_each_hook_is_removed_by_itself():
     last()
     model(np.ones(2))
     assert seen[3:] == ["before", "after"]
+
+
+# ── shared parameters, in and out ─────────────────────────────────────────────
+
+
+class Language(Module):
+    """Tied weights: the embedding is the last layer's weight, and one block is used twice."""
+
+    def __init__(self):
+        self.embedding = nn.Embedding(5, 3, generator=0)
+        self.block = nn.Sequential(Linear(3, 3, generator=1), nn.BatchNorm1d(3))
+        self.again = self.block
+        self.head = Linear(3, 5, bias=False, generator=2)
+        self.head.weight = self.embedding.weight
+
+
+def test_a_state_has_a_shared_parameter_under_each_of_its_names_and_takes_it_under_any():
+    model = Language()
+    state = model.state_dict()
+    names = [f"{block}.{i}" for block in ("block", "again") for i in ("0.weight", "0.bias", "1.weight", "1.bias")]
+    buffers = [f"{block}.1.{name}" for block in ("block", "again") for name in ("running_mean", "running_var", "num_batches_tracked")]
+    assert set(state) == {"embedding.weight", "head.weight", *names, *buffers}
+    for alias in ("embedding.weight", "head.weight"):
+        other = Language()
+        other.embedding.weight.data = np.zeros((5, 3))
+        assert other.load_state_dict({name: array for name, array in state.items() if name != alias}) == ([], [])
+        np.testing.assert_array_equal(other.head.weight.data, state["head.weight"])
+        assert other.head.weight is other.embedding.weight
+    with pytest.raises(ValueError, match=r"embedding.weight and head.weight are one parameter here, and differ"):
+        model.load_state_dict(state | {"head.weight": np.zeros((5, 3))})
+    without = {name: array for name, array in state.items() if name not in ("embedding.weight", "head.weight")}
+    with pytest.raises(ValueError, match=r"missing: embedding.weight, head.weight"):
+        model.load_state_dict(without)
+
+
+def test_tied_weights_go_to_pytorch_and_back():
+    torch = pytest.importorskip("torch")
+
+    class Theirs(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embedding = torch.nn.Embedding(5, 3, dtype=torch.float64)
+            self.block = torch.nn.Sequential(torch.nn.Linear(3, 3, dtype=torch.float64), torch.nn.BatchNorm1d(3, dtype=torch.float64))
+            self.again = self.block
+            self.head = torch.nn.Linear(3, 5, bias=False, dtype=torch.float64)
+            self.head.weight = self.embedding.weight
+
+    ours, theirs = Language(), Theirs()
+    theirs.load_state_dict({name: torch.tensor(array) for name, array in ours.state_dict().items()})
+    other = Language()
+    other.embedding.weight.data = np.zeros((5, 3))
+    other.load_state_dict({name: tensor.numpy() for name, tensor in theirs.state_dict().items()})
+    for name, array in ours.state_dict().items():
+        np.testing.assert_array_equal(other.state_dict()[name], array)

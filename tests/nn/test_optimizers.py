@@ -1,5 +1,6 @@
 """Optimisers: PyTorch's numbers, and what a user relies on."""
 
+import copy
 import json
 import math
 import time
@@ -300,3 +301,78 @@ def test_thousands_of_scalars_take_milliseconds():
         optimizer.step()
         best = min(best, time.perf_counter() - start)
     assert best < 0.15
+
+
+# ── settings that change, and updates of one's own ────────────────────────────
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.sampled_from([optim.SGD, optim.RMSprop]), st.integers(0, 3), st.booleans(), st.integers(0, 2**16))
+def test_a_setting_may_change_between_steps_or_come_from_a_loaded_state(kind, steps, loaded, seed):
+    """Momentum that is switched on later acts as in an optimiser that had it from then on."""
+    rng = np.random.default_rng(seed)
+    gradients = rng.standard_normal((steps + 4, 3))
+    p, q = Value(np.ones(3)), Value(np.ones(3))
+    late, early = kind([p], lr=0.1), kind([q], lr=0.1, momentum=0.9)
+
+    def step(value, optimizer, g):
+        value.grad = g
+        optimizer.step()
+
+    for g in gradients[:steps]:
+        step(p, late, g)
+    q.data = p.data.copy()
+    if loaded:
+        late.load_state_dict(early.state_dict())
+    else:
+        late.momentum = 0.9
+        if kind is optim.RMSprop and steps:
+            early.state[0] = copy.deepcopy(late.state[0])
+            early.state[0].b = np.zeros(3)
+    for g in gradients[steps:]:
+        step(p, late, g)
+        step(q, early, g)
+    np.testing.assert_array_equal(p.data, q.data)
+    assert "momentum=0.9" in repr(late)
+
+
+class Returned(optim.Optimizer):
+    """An update that returns new arrays, and looks at the whole gradient."""
+
+    memory = ("m",)
+
+    def __init__(self, params, lr=0.1):
+        super().__init__(params, lr=lr)
+
+    def update(self, p, g, s):
+        s.m = 0.9 * s.m + g
+        return p - self.lr * s.m / np.sqrt(np.sum(g * g))
+
+
+@pytest.mark.parametrize("shape", [(3,), (200, 100), (40_000,), (1, 40_000), (3, 100, 100)])
+def test_an_update_of_ones_own_sees_whole_arrays_and_may_return_new_ones(shape):
+    p, expected, m = Value(np.ones(shape)), np.ones(shape), np.zeros(shape)
+    optimizer = Returned([p])
+    for seed in range(3):
+        g = np.random.default_rng(seed).standard_normal(shape)
+        p.grad = g
+        optimizer.step()
+        m = 0.9 * m + g
+        expected = expected - 0.1 * m / np.sqrt(np.sum(g * g))
+    np.testing.assert_allclose(p.data, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("kind", [optim.SGD, optim.Adam, optim.AdamW, optim.RMSprop, optim.Adagrad])
+def test_a_large_array_is_updated_as_its_rows_are(kind):
+    options = {"momentum": 0.9} if kind in (optim.SGD, optim.RMSprop) else {}
+    rng = np.random.default_rng(0)
+    start, gradients = rng.standard_normal((300, 100)), rng.standard_normal((3, 300, 100))
+    whole, rows = Value(start), [Value(row) for row in start]
+    one, many = kind([whole], lr=0.1, **options), kind(rows, lr=0.1, **options)
+    for g in gradients:
+        whole.grad = g
+        for row, part in zip(rows, g, strict=True):
+            row.grad = part
+        one.step()
+        many.step()
+    np.testing.assert_array_equal(whole.data, [row.data for row in rows])

@@ -89,3 +89,19 @@ def test_schedules_need_a_milestone_between_each_two():
         optimizer = optim.SGD([Value(1.0)])
         with pytest.raises(ValueError, match=f"2 schedules need 1 milestones, not {len(milestones)}"):
             optim.SequentialLR(optimizer, schedules(optimizer), milestones)
+
+
+def test_a_schedule_does_not_overwrite_what_something_else_has_set():
+    optimizer = optim.SGD([Value(1.0)], lr=0.5)
+    warm, decay = optim.LinearLR(optimizer), optim.StepLR(optimizer, 1)
+    with pytest.raises(ValueError, match=r"LinearLR.step\(\).*set to 0.166667 here, and then to 0.5.*SequentialLR"):
+        warm.step()
+    decay.step()
+    assert optimizer.lr == pytest.approx(0.05)
+    optimizer.lr = 0.3
+    with pytest.raises(ValueError, match="an assignment"):
+        decay.step()
+    assert decay.t == 1
+    decay.load_state_dict(decay.state_dict())
+    decay.step()
+    assert optimizer.lr == pytest.approx(0.005)

@@ -1,5 +1,6 @@
 """The training loop: what it learns, when it stops, and that a resumed run gives the same bits."""
 
+import math
 import os
 import random
 import signal
@@ -9,6 +10,8 @@ import textwrap
 
 import numpy as np
 import pytest
+from hypothesis import given, strategies as st
+from hypothesis.extra import numpy as hnp
 
 import nn
 from engine import Value, detect_anomaly
@@ -385,3 +388,61 @@ def test_without_matplotlib_the_error_names_the_extra():
     program = "import sys; sys.modules['matplotlib'] = None\nimport nn\nnn.History(train=[1.0]).plot()"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, env=dict(os.environ))
     assert "this needs matplotlib: pip install 'chainrule[demos]'" in done.stderr
+
+
+# ── metrics, modes, and checkpoints that can be written ───────────────────────
+
+
+@given(st.integers(1, 5), st.integers(2, 4), st.data())
+def test_accuracy_counts_and_never_broadcasts(n, classes, data):
+    scores = np.random.default_rng(0).standard_normal((n, classes))
+    targets = data.draw(hnp.arrays(np.int64, n, elements=st.integers(0, classes - 1)))
+    right = sum(int(np.argmax(row)) == t for row, t in zip(scores, targets, strict=True))
+    assert nn.accuracy(Value(scores), targets) == pytest.approx(right / n)
+    one_hot = np.eye(classes)[targets]
+    for bad in (targets[:, None], one_hot, np.append(targets, 0)):
+        with pytest.raises(ValueError, match="accuracy: scores of shape"):
+            nn.accuracy(scores, bad)
+    for binary in (scores[:, 0], scores[:, :1]):
+        with pytest.raises(ValueError, match=r"scores > 0"):
+            nn.accuracy(binary, targets)
+    with pytest.raises(TypeError, match="integers"):
+        nn.accuracy(scores, targets.astype(float))
+
+
+def test_a_loss_that_is_nan_is_never_the_best():
+    history = nn.History(train=[1.0, 1.0, 1.0], validation=[math.nan, 3.0, 2.0])
+    assert history.best == 3
+    assert nn.History(validation=[math.nan] * 3, train=[1.0] * 3).best == 0
+    assert nn.History(validation=[math.nan] * 3, train=[1.0] * 3).is_stale(3)  # and never one that is waited for
+
+
+@pytest.mark.parametrize("use", ["fit", "evaluate", "dead_units"])
+def test_every_module_keeps_its_own_mode(use):
+    model = nn.Sequential(nn.Linear(2, 3, generator=0), nn.BatchNorm1d(3), nn.ReLU(), nn.Linear(3, 2, generator=1))
+    model[1].eval()
+    batches = [(np.random.default_rng(0).standard_normal((8, 2)), np.arange(8) % 2)]
+    before = [module.training for module in model.modules()]
+    if use == "fit":
+        nn.fit(model, nn.cross_entropy, optim.SGD(model.parameters()), batches, epochs=1, progress=False)
+    elif use == "evaluate":
+        nn.evaluate(model, nn.cross_entropy, batches)
+    else:
+        nn.dead_units(model, batches)
+    assert [module.training for module in model.modules()] == before
+
+
+def test_what_a_checkpoint_cannot_do_is_said_before_the_first_epoch(tmp_path):
+    class Stream:
+        def __iter__(self):
+            yield np.ones((4, 2)), np.zeros(4, int)
+
+    def run(train, path):
+        model = nn.Linear(2, 2, generator=0)
+        nn.fit(model, nn.cross_entropy, optim.SGD(model.parameters()), train, epochs=1, progress=False, checkpoint=path)
+        return model
+
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        run(list(Stream()), tmp_path / "nowhere" / "run.safetensors")
+    with pytest.warns(UserWarning, match="Stream without state_dict"):
+        run(Stream(), tmp_path / "run.safetensors")
