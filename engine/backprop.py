@@ -24,7 +24,7 @@ from . import modes
 from .arrays import source, was_written
 from .fast import push_scalar
 from .handmade import Handmade
-from .node import Node, Pending, age, describe, location, operands, reachable
+from .node import Node, Pending, age, describe, frozen, location, operands, reachable, was_frozen
 from .primitives import Primitive
 
 
@@ -92,7 +92,7 @@ def contributions(node: Node, g: Any, *, record: bool = False, oldest: float = -
         if type(operand) is float:
             args.append(operand)
             continue
-        leaf = operand if operand.requires_grad else source(operand)  # of a constant nobody else asks
+        leaf = operand if operand._requires_grad else source(operand)  # of a constant nobody else asks
         if leaf._id > node._id or (leaf._primitive is None and was_written(leaf)):
             raise MutationError(
                 f"{primitive.name} used {describe(operand)} at {location(node)}, and its data was changed since, "
@@ -111,7 +111,9 @@ def contributions(node: Node, g: Any, *, record: bool = False, oldest: float = -
     params, rules = node._params, primitive.vjps
     watch = modes.active and modes.is_anomaly_enabled()
     for argnum, operand in enumerate(inputs):
-        if type(operand) is float or not operand.requires_grad or operand._id < oldest:
+        if type(operand) is float or not operand._requires_grad or operand._id < oldest:
+            continue
+        if frozen and was_frozen(operand, node):
             continue
         if primitive.variadic:
             contribution = rules[0](g, out, *args, argnum=argnum, **params or {})
@@ -182,7 +184,7 @@ def backprop(
         accumulate: add each leaf's gradient to the one that it holds.
     """
     oldest = -1 if inputs is None else min(map(age, inputs), default=0)
-    if not root.requires_grad or root._id < oldest:
+    if not root._requires_grad or root._id < oldest:
         return {}
     leaves: dict[Any, Any] = {}
     pending = Pending()
@@ -218,7 +220,7 @@ def _route(root: Node, pending: Pending, oldest: float) -> tuple[list[Node], boo
     for node in order:  # the list grows while it is read
         x, y = node._x, node._y
         for operand in x if type(x) is tuple else (x,) if y is None else (x, y):
-            if type(operand) is not float and operand.requires_grad:
+            if type(operand) is not float and operand._requires_grad:
                 if operand._id < oldest:
                     cut = True
                 elif operand._primitive is not None and operand._grad is not pending:
@@ -230,7 +232,7 @@ def _route(root: Node, pending: Pending, oldest: float) -> tuple[list[Node], boo
 
 def _push(order: list[Node], leaves: dict[Any, Any], pending: Pending, oldest: float, create_graph: bool, retain_graph: bool) -> None:
     """Let each node, youngest first, pass its cotangent on to its operands."""
-    plain = not (modes.active or create_graph) and oldest < 0
+    plain = not (modes.active or create_graph or frozen) and oldest < 0
     owned: set[Node] = set()  # nodes whose gradient so far is an array that this pass made, and that nobody else holds
     while order:
         node = order.pop()

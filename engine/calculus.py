@@ -35,7 +35,8 @@ class _Inputs:
     """The arguments under differentiation, as fresh leaves for f to work on.
 
     Each is a leaf during the pass.  Afterwards those made from a Value of the caller are tied to it,
-    so that a recorded result goes on into the caller's graph: that is what makes nesting work.
+    so that a recorded result goes on into the caller's graph: that is what makes nesting work.  The others
+    require no gradient any more: to an outer derivative they are constants.
     """
 
     def __init__(self, args: Sequence[Any], argnums: Argnums, name: str):
@@ -62,12 +63,14 @@ class _Inputs:
         return leaf
 
     def tie(self) -> None:
+        for leaf in self.leaves:
+            leaf._requires_grad = False
         for leaf, outer in self.ties:
-            leaf._primitive, leaf._x = positive, outer
+            leaf._primitive, leaf._x, leaf._requires_grad = positive, outer, True
 
     def untie(self) -> None:
-        for leaf, _ in self.ties:
-            leaf._primitive = leaf._x = None
+        for leaf in self.leaves:
+            leaf._primitive, leaf._x, leaf._requires_grad = None, None, True
 
     def like(self, results: Any) -> Any:
         """One result per leaf, in the structure of the arguments."""

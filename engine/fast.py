@@ -49,9 +49,9 @@ def binary(kind: type[Node], primitive: Primitive, plain: Callable[..., Any], co
     on_floats, on_arrays = primitive.float_forward, primitive.forward
 
     def operator(self: Node, other: Any) -> Any:
-        x, wanted, of_other = self._data, self.requires_grad, type(other)
+        x, wanted, of_other = self._data, self._requires_grad, type(other)
         if of_other is kind or issubclass(of_other, kind):
-            y, wanted = other._data, wanted or other.requires_grad
+            y, wanted = other._data, wanted or other._requires_grad
         elif of_other is float:
             y = other
         elif of_other is int:
@@ -88,7 +88,7 @@ def binary(kind: type[Node], primitive: Primitive, plain: Callable[..., Any], co
         node._y = other
         node._params = None
         node._id = next_id()
-        node.requires_grad = wanted
+        node._requires_grad = wanted
         frame = _frame(1)
         node._code = frame.f_code
         node._lasti = frame.f_lasti
@@ -124,7 +124,7 @@ def unary(kind: type[Node], primitive: Primitive, plain: Callable[..., Any]) -> 
         node._x = self
         node._y = node._params = None
         node._id = next_id()
-        node.requires_grad = self.requires_grad
+        node._requires_grad = self._requires_grad
         frame = _frame(1)
         node._code = frame.f_code
         node._lasti = frame.f_lasti
@@ -138,7 +138,7 @@ def push_scalar(node: Node, g: float, leaves: dict[Node, Any], pending: Pending)
     x, y, rules, out, born = node._x, node._y, node._primitive.float_vjps, node._data, node._id
     try:
         if y is None:
-            if type(x) is tuple or x._id > born or not x.requires_grad:
+            if type(x) is tuple or x._id > born or not x._requires_grad:
                 return False
             to_x = rules[0](g, out, x._data)
             if type(to_x) is not float:
@@ -152,13 +152,13 @@ def push_scalar(node: Node, g: float, leaves: dict[Node, Any], pending: Pending)
         if type(x) is float:
             x_data, x_wanted = x, False
         else:
-            x_data, x_wanted = x._data, x.requires_grad
+            x_data, x_wanted = x._data, x._requires_grad
             if x._id > born:
                 return False
         if type(y) is float:
             y_data, y_wanted = y, False
         else:
-            y_data, y_wanted = y._data, y.requires_grad
+            y_data, y_wanted = y._data, y._requires_grad
             if y._id > born:
                 return False
         if x_wanted:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .node import Node, operands
+from .node import Node, operands, was_frozen
 from .primitives import Primitive
 
 __all__ = ["Handmade"]
@@ -36,7 +36,7 @@ class Handmade(Primitive):
             for operand, before in inputs.items():
                 operand._grad = before
         for operand, grad in added.items():
-            if grad is not None and operand.requires_grad:
+            if grad is not None and operand._requires_grad and not was_frozen(operand, node):
                 yield operand, np.asarray(grad) if type(grad) is _Open else grad
 
 

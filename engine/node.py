@@ -7,6 +7,7 @@ use it, so the age of a node (`_id`, a creation counter) gives a topological ord
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from itertools import count
 from operator import attrgetter
@@ -16,13 +17,14 @@ from weakref import ref
 
 import numpy as np
 
-__all__ = ["Node", "Pending", "age", "describe", "location", "new_node", "next_id", "operands", "reachable"]
+__all__ = ["Node", "Pending", "age", "describe", "frozen", "location", "new_node", "next_id", "operands", "reachable", "was_frozen"]
 
 _new = object.__new__
 next_id = count().__next__
 age = attrgetter("_id")
 
 _labels: dict[int, tuple[str, ref[Node]]] = {}  # by id(node), until the node dies
+frozen: dict[int, tuple[list[tuple[float, float]], ref[Node]]] = {}  # by id(leaf): when it required no gradient, (from, until)
 
 
 class Node:
@@ -40,7 +42,7 @@ class Node:
         "_params",          # the primitive's parameters, or None
         "_id",              # the time of creation; after an assignment to `data`, of that
         "_fingerprint",     # leaves only: of an array that the user can write to, else None
-        "requires_grad",    # whether gradients flow to it
+        "_requires_grad",   # whether gradients flow to it
         "_code", "_lasti",  # the instruction that created the node
         "__weakref__",
     )
@@ -54,9 +56,36 @@ class Node:
     _params: Any
     _id: int
     _fingerprint: int | None
-    requires_grad: bool
+    _requires_grad: bool
     _code: CodeType | None
     _lasti: int
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether gradients flow to it.  Assign it to freeze a leaf, or to let it learn again.
+
+        A graph that was recorded while a leaf was frozen gives it no gradient later, as in PyTorch.
+
+        Raises:
+            ValueError: on assignment, if the Value is not a leaf.
+        """
+        return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, requires_grad: bool) -> None:
+        if self._primitive is not None:
+            raise ValueError(f"only a leaf can change requires_grad, and {self._primitive.name} made {describe(self)}; use detach()")
+        if bool(requires_grad) is not self._requires_grad:
+            key, forget = id(self), frozen.pop
+            if key not in frozen:
+                frozen[key] = ([] if self._requires_grad else [(self._id, math.inf)], ref(self, lambda _: forget(key, None)))
+            times, _ = frozen[key]
+            if requires_grad:
+                times[-1] = (times[-1][0], next_id())
+            else:
+                times.append((next_id(), math.inf))
+                del times[:-100]  # a graph older than a hundred changes is hardly kept
+        self._requires_grad = bool(requires_grad)
 
     @property
     def label(self) -> str:
@@ -93,10 +122,15 @@ def new_node(kind: type[N], data: Any, primitive: Any, x: Any, y: Any, params: A
     node._y = y
     node._params = params
     node._id = next_id()
-    node.requires_grad = requires_grad
+    node._requires_grad = requires_grad
     node._code = frame.f_code
     node._lasti = frame.f_lasti
     return node
+
+
+def was_frozen(operand: Node, node: Node) -> bool:
+    """Whether the operand required no gradient when the node was recorded; only where `frozen` has entries does one need to ask."""
+    return id(operand) in frozen and any(start < node._id < end for start, end in frozen[id(operand)][0])
 
 
 def operands(node: Node) -> tuple[Any, ...]:

@@ -47,7 +47,7 @@ def record(primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) ->
             arg = _constant(arg, args)
         inputs.append(arg)
         if type(arg) is not float:
-            if arg.requires_grad:
+            if arg._requires_grad:
                 wanted = True
             arg = arg._data
             if type(arg) is not float:
@@ -120,7 +120,7 @@ class Value(Operators):
         self._params = None
         self._fingerprint = None
         self._code = None
-        self.requires_grad = requires_grad
+        self._requires_grad = requires_grad
         self._id = next_id()
         if label:
             self.label = label
@@ -249,7 +249,7 @@ class Value(Operators):
             if type(self._data) is np.ndarray:
                 raise ValueError(f"backward() starts from a scalar, not {describe(self)}; write .sum().backward(), or pass gradient=")
             gradient = 1.0
-        if not self.requires_grad:
+        if not self._requires_grad:
             raise ValueError(f"nothing that {describe(self)} depends on requires a gradient (was it made inside no_grad, or detached?)")
         seed = gradient._data if isinstance(gradient, Value) else gradient
         if type(seed) is not float or type(self._data) is not float:
@@ -292,8 +292,6 @@ class Value(Operators):
 
     def requires_grad_(self, requires_grad: bool = True) -> Value:
         """Set whether gradients flow to this leaf, and return it."""
-        if not self.is_leaf:
-            raise ValueError(f"only a leaf can change requires_grad, and {self._primitive.name} made {describe(self)}; use detach()")
         self.requires_grad = requires_grad
         return self
 
@@ -310,7 +308,7 @@ class Value(Operators):
         if not self.is_leaf:
             raise TypeError(f"only leaves can be copied or pickled, and {self._primitive.name} made {describe(self)}; detach() it")
         grad = self._grad._data if isinstance(self._grad, Value) else self._grad
-        return (_rebuild, (type(self), self._data, self.label, self.requires_grad, grad, getattr(self, "__dict__", {})))
+        return (_rebuild, (type(self), self._data, self.label, self._requires_grad, grad, getattr(self, "__dict__", {})))
 
 
 class Parameter(Value):
