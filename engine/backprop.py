@@ -110,12 +110,15 @@ def contributions(node: Node, g: Any, *, record: bool = False, oldest: float = -
         g, out, *args = map(np.float64, (g, out, *args))  # for 1/0.0 and the like NumPy has an answer
     params, rules = node._params, primitive.vjps
     watch = modes.active and modes.is_anomaly_enabled()
+    together = rules[0](g, out, *args, argnums=range(len(inputs)), **params or {}) if primitive.at_once else ()
     for argnum, operand in enumerate(inputs):
         if type(operand) is float or not operand._requires_grad or operand._id < oldest:
             continue
         if frozen and was_frozen(operand, node):
             continue
-        if primitive.variadic:
+        if together:
+            contribution = together[argnum]
+        elif primitive.variadic:
             contribution = rules[0](g, out, *args, argnum=argnum, **params or {})
         elif rules[argnum] is None:
             raise TypeError(f"{primitive.name} has no derivative with respect to operand {argnum}, {describe(operand)}; detach() it")
@@ -234,43 +237,68 @@ def _push(order: list[Node], leaves: dict[Any, Any], pending: Pending, oldest: f
     """Let each node, youngest first, pass its cotangent on to its operands."""
     plain = not (modes.active or create_graph or frozen) and oldest < 0
     owned: set[Node] = set()  # nodes whose gradient so far is an array that this pass made, and that nobody else holds
+    parts: dict[Node, list[tuple[Any, Node, Any]]] = {}  # what came back from parts of a node: (cotangent, the part, its parameters)
+
+    def add(arriving: Iterable[tuple[Any, Any]], g: Any) -> None:
+        for operand, contribution in arriving:
+            is_leaf = operand._primitive is None
+            so_far = leaves.get(operand, pending) if is_leaf else operand._grad
+            if so_far is pending:
+                if type(contribution) is np.ndarray:
+                    if contribution.base is None and contribution is not g:
+                        owned.add(operand)
+                    elif is_leaf:  # the user's, so it must not be a view of another array
+                        contribution = contribution.copy()
+                        owned.add(operand)
+            elif operand in owned:
+                np.add(so_far, contribution, out=so_far)
+                continue
+            else:
+                contribution = so_far + contribution
+                if type(contribution) is np.ndarray:
+                    owned.add(operand)
+            if is_leaf:
+                leaves[operand] = contribution
+            else:
+                operand._grad = contribution
+
     while order:
         node = order.pop()
+        if parts and node in parts:
+            add(_from_parts(node, parts.pop(node), create_graph), None)
         g, primitive, x = node._grad, node._primitive, node._x
         if plain and type(g) is float and primitive.elementwise and node._params is None and push_scalar(node, g, leaves, pending):
             if retain_graph:
                 continue
         elif g is pending:  # no use of this node passed anything on
             node._grad = None
-        elif plain and primitive.add_back and x in owned and x._id < node._id:
-            owned.discard(node)
-            primitive.add_back(leaves[x] if x._primitive is None else x._grad, g, node._data, x._data, **node._params)
         else:
             owned.discard(node)
-            for operand, contribution in contributions(node, g, record=create_graph, oldest=oldest):
-                is_leaf = operand._primitive is None
-                so_far = leaves.get(operand, pending) if is_leaf else operand._grad
-                if so_far is pending:
-                    if type(contribution) is np.ndarray:
-                        if contribution.base is None and contribution is not g:
-                            owned.add(operand)
-                        elif is_leaf:  # the user's, so it must not be a view of another array
-                            contribution = contribution.copy()
-                            owned.add(operand)
-                elif operand in owned:
-                    np.add(so_far, contribution, out=so_far)
-                    continue
-                else:
-                    contribution = so_far + contribution
-                    if type(contribution) is np.ndarray:
-                        owned.add(operand)
-                if is_leaf:
-                    leaves[operand] = contribution
-                else:
-                    operand._grad = contribution
-            contribution = so_far = None  # large arrays: let them go before the next are made
+            if primitive.sum_back and x._id < node._id and (x in parts or not (x._primitive is None and was_written(x))):
+                if x._requires_grad and x._id >= oldest and not (frozen and was_frozen(x, node)):
+                    parts.setdefault(x, []).append((g, node, node._params))
+            else:  # if x was changed since, this says so
+                add(contributions(node, g, record=create_graph, oldest=oldest), g)
         if not retain_graph:
             node._grad = node._y = node._params = None
             node._x = ()
         elif create_graph and g is not pending:
             node._grad = g._data  # a recorded gradient here would refer back to its own node
+    for leaf in list(parts):
+        add(_from_parts(leaf, parts.pop(leaf), create_graph), None)
+
+
+def _from_parts(x: Node, parts: list[tuple[Any, Node, Any]], record: bool) -> Iterator[tuple[Any, Any]]:
+    """What the nodes that are parts of x pass back to it, added up at once: n parts cost n parts, not n times the whole of x."""
+    (g, node, params), primitive, data = parts[-1], parts[-1][1]._primitive, x if record else x._data
+    if len(parts) == 1:
+        contribution = fit(primitive.vjps[0](g, node if record else node._data, data, **params), x, primitive)
+    else:
+        contribution = fit(primitive.sum_back([g for g, _, _ in parts], data, [params for _, _, params in parts]), x, primitive)
+    if not primitive.built_in and type(contribution) is np.ndarray:
+        contribution = contribution.view()
+    if record and not hasattr(contribution, "_data"):
+        contribution = type(x)(contribution, requires_grad=False)  # type: ignore[call-arg]
+    if modes.active and modes.is_anomaly_enabled():
+        check_finite(contribution, f"backward of {primitive.name} at {location(node)}, the gradient of {describe(x)}")
+    yield x, contribution

@@ -1,6 +1,7 @@
 """Indexing, and what is made of it: the same numbers at other places.
 
-Two primitives carry it: `getitem`, and `scatter`, which is its derivative, as it is that of `scatter`.
+Two primitives carry it: `getitem`, and `scatter`, which is its derivative, as it is that of `scatter`.  `scatter_each` is
+the derivative of several parts of one array.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ _getitem: Primitive = primitive(
     "getitem",
     lambda x, index: np.asarray(x)[index],
     lambda g, out, x, index: scatter(g, shape=np.shape(x), index=index),
-    add_back=lambda total, g, out, x, index: _add_at(total, g, index),
+    sum_back=lambda gs, x, params: scatter_each(*gs, shape=np.shape(x), indices=tuple(p["index"] for p in params)),
     symbol="[ ]",
     cases=[
         Case(((3,),), {"index": 1}),
@@ -70,6 +71,28 @@ scatter: Primitive = primitive(
         Case(((2,),), {"shape": (2, 3), "index": (slice(None), 1)}),
     ],
     doc="zeros of a shape, with x added at an index; an element named twice gets both",
+)
+
+
+def _scatter_each(xs: Sequence[Any], shape: tuple[int, ...], indices: Sequence[Any]) -> Any:
+    out = np.zeros(shape, dtype=np.asarray(xs[0]).dtype)
+    for index in indices:
+        out[index] = -0.0  # to which -0.0 can be added and stays
+    for x, index in zip(xs, indices, strict=True):
+        _add_at(out, x, index)
+    return out
+
+
+scatter_each: Primitive = primitive(
+    "scatter_each",
+    lambda *xs, shape, indices: _scatter_each(xs, shape, indices),
+    lambda g, out, *xs, shape, indices, argnums: [_getitem(g, index=indices[k]) for k in argnums],
+    variadic=True,
+    cases=[
+        Case(((), (2,)), {"shape": (3,), "indices": (1, _ROWS[1:])}),
+        Case(((3, 2), (2,), ()), {"shape": (4, 2), "indices": (_ROWS, 1, (2, 0))}),
+    ],
+    doc="zeros of a shape, with each x added at an index of its own: the derivative of several parts of one array",
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import wraps
+from itertools import accumulate
 from operator import index as as_int
 from typing import Any
 
@@ -164,20 +165,19 @@ def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[in
 # ── joining and splitting ─────────────────────────────────────────────────────
 
 
-def _part(g: Any, args: tuple[Any, ...], argnum: int, axis: int | None) -> Any:
-    """The stretch of g that came from operand number `argnum`."""
-    shape = np.shape(args[argnum])
-    if axis is None:
-        start = sum(math.prod(np.shape(a)) for a in args[:argnum])
-        return np.reshape(g[start : start + math.prod(shape)], shape)
-    start = sum(a.shape[axis] for a in args[:argnum])
-    return g[(slice(None),) * (axis % len(shape)) + (slice(start, start + shape[axis]),)]
+def _stretches(g: Any, args: tuple[Any, ...], argnums: Sequence[int], axis: int | None) -> list[Any]:
+    """The stretches of g that came from the operands of these numbers."""
+    lengths = [math.prod(np.shape(a)) for a in args] if axis is None else [a.shape[axis] for a in args]
+    ends = list(accumulate(lengths))
+    before = () if axis is None else (slice(None),) * (axis % np.ndim(g))
+    parts = [g[(*before, slice(ends[k] - lengths[k], ends[k]))] for k in argnums]
+    return [np.reshape(part, np.shape(args[k])) for k, part in zip(argnums, parts, strict=True)] if axis is None else parts
 
 
 _concatenate = primitive(
     "concatenate",
     lambda *args, axis=0: np.concatenate(args, axis=axis),
-    lambda g, out, *args, axis=0, argnum: _part(g, args, argnum, axis),
+    lambda g, out, *args, axis=0, argnums: _stretches(g, args, argnums, axis),
     variadic=True,
     cases=[
         Case(((2,), (3,))),
@@ -195,14 +195,15 @@ def concatenate(arrays: Sequence[Any], axis: int | None = 0) -> Any:
     return _concatenate(*arrays, axis=axis)
 
 
-def _slot(g: Any, argnum: int, axis: int) -> Any:
-    return g[(slice(None),) * (axis % np.ndim(g)) + (argnum,)]
+def _slots(g: Any, argnums: Sequence[int], axis: int) -> list[Any]:
+    before = (slice(None),) * (axis % np.ndim(g))
+    return [g[(*before, k)] for k in argnums]
 
 
 _stack = primitive(
     "stack",
     lambda *args, axis=0: np.stack(args, axis=axis),
-    lambda g, out, *args, axis=0, argnum: _slot(g, argnum, axis),
+    lambda g, out, *args, axis=0, argnums: _slots(g, argnums, axis),
     variadic=True,
     cases=[Case(((), ())), Case(((2,), (2,), (2,)), {"axis": 1}), Case(((2, 1), (2, 1)), {"axis": -1})],
     doc="arrays joined along a new axis",

@@ -55,12 +55,13 @@ class Primitive:
         symbol: what a drawn node shows, "+" for add.
         forward: f(*operands, **params) on floats and ndarrays.
         vjps: one per operand; None where an operand is never differentiated.  A single function
-            with the keyword `argnum` serves a primitive with any number of operands (`variadic`).
+            with the keyword `argnum` serves a primitive with any number of operands (`variadic`); with the
+            keyword `argnums` it gives a list, so that n operands cost n parts, not n wholes.
         domain: for each operand the open interval on which the function is defined and smooth.
         kinks: where it has no derivative, and what the vjps say there.
         cases: shapes and parameters that exercise the rule; elementwise primitives need none.
-        add_back: for a unary primitive whose vjp is mostly zeros, the same added to an array in place,
-            add_back(total, g, out, x, **params); reading n parts of x then costs n parts, not n wholes.
+        sum_back: for a unary primitive whose vjp is mostly zeros, the sum of the vjps of several nodes with the
+            operand x, sum_back(gs, x, params of each); reading n parts of x then costs n parts, not n wholes.
         built_in: whether the table came with it; those vjps never return an operand's array itself.
     """
 
@@ -78,7 +79,7 @@ class Primitive:
         domain: Sequence[tuple[float, float]] | None = None,
         kinks: Sequence[Kink] = (),
         cases: Sequence[Case] = (),
-        add_back: Callable[..., None] | None = None,
+        sum_back: Callable[..., Any] | None = None,
         doc: str = "",
     ):
         self.name = self.__name__ = name
@@ -90,8 +91,10 @@ class Primitive:
         self.domain = tuple(domain) if domain else (REALS,) * len(self.vjps)
         self.kinks = tuple(kinks)
         self.cases = tuple(cases)
-        self.add_back = add_back
+        self.sum_back = sum_back
         self.__doc__ = doc
+        rule = getattr(self.vjps[0], "__code__", None) if variadic else None
+        self.at_once = rule is not None and "argnums" in rule.co_varnames[: rule.co_argcount + rule.co_kwonlyargcount]
         # What runs when every operand is a Python float; `bind_float_math` puts faster ones here.
         self.float_forward, self.float_vjps = forward, self.vjps
         code = getattr(forward, "__code__", None)
@@ -138,6 +141,8 @@ class Primitive:
         if not self.variadic:
             return self.vjps[argnum]
         rule: Any = self.vjps[0]
+        if self.at_once:
+            return lambda g, out, *args, **params: rule(g, out, *args, argnums=[argnum], **params)[0]
         return lambda g, out, *args, **params: rule(g, out, *args, argnum=argnum, **params)
 
     def __repr__(self) -> str:
@@ -163,7 +168,7 @@ def primitive(name: str, forward: Callable[..., Any], *vjps: Callable[..., Any] 
         vjps: for each operand g · ∂out/∂operand, as vjp(g, out, *operands, **params).
         numpy: NumPy's function(s) that shall mean this primitive when called on a Value; a ufunc
             given as `forward` does so by itself.
-        entry: symbol, variadic, elementwise, domain, kinks, cases, add_back, doc: see `Primitive`.
+        entry: symbol, variadic, elementwise, domain, kinks, cases, sum_back, doc: see `Primitive`.
 
     Raises:
         ValueError: the name, or NumPy's function, already means a rule or a composite that came with the engine.

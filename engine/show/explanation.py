@@ -80,13 +80,13 @@ def derivative(graph: Graph, node: GraphNode, argnum: int) -> tuple[str, Any]:
         return "", None
     out = Value(value._data, label=node.name)
     args = [
-        Value(operand._data, label=graph.nodes[edge.source].name) if isinstance(operand, Value) else operand
+        Value(operand._data, label=graph.nodes[edge.source].name) if isinstance(operand, Value) else np.float64(operand)
         for operand, edge in zip(value.operands, node.edges, strict=True)
     ]
-    with np.errstate(all="ignore"):
-        local = vjp(1.0, out, *args, **node.params)
+    with np.errstate(all="ignore"):  # NumPy's numbers have an answer for 1/0.0
+        local = vjp(np.float64(1.0), out, *args, **node.params)
     if not isinstance(local, Value):
-        return "", local
+        return "", float(local) if np.ndim(local) == 0 else local
     recorded = Graph(local)
     formulas: list[Formula] = []
     for step in recorded.nodes:

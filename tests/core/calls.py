@@ -279,6 +279,13 @@ def scattered(draw: Draw) -> Call:
     return Call((array(draw, (len(rows), *shape[1:])),), {"shape": shape, "index": rows})
 
 
+def scattered_each(draw: Draw) -> Call:
+    """scatter_each: one to three arrays, each with an index of its own."""
+    shape = draw(hnp.array_shapes(min_dims=1, max_dims=2, min_side=1, max_side=3))
+    rows = [draw(hnp.arrays(int, st.integers(0, 4), elements=st.integers(0, shape[0] - 1))) for _ in range(draw(st.integers(1, 3)))]
+    return Call(tuple(array(draw, (len(places), *shape[1:])) for places in rows), {"shape": shape, "indices": tuple(rows)})
+
+
 def turned(draw: Draw) -> Call:
     """flip."""
     shape = draw(SHAPES)

@@ -49,6 +49,7 @@ from tests.core.calls import (
     reshaped,
     rolled,
     scattered,
+    scattered_each,
     side_by_side,
     sorted_,
     spread,
@@ -125,6 +126,10 @@ def _scatter(x: Any, shape: tuple[int, ...], index: Any) -> Any:
     out = np.zeros(shape)
     np.add.at(out, index, x)
     return out
+
+
+def _scatter_each(*xs: Any, shape: tuple[int, ...], indices: Any) -> Any:
+    return sum(_scatter(x, shape, index) for x, index in zip(xs, indices, strict=True))
 
 
 def _places(shape: tuple[int, ...], size: Any, stride: Any, dilation: Any) -> tuple[Any, ...]:
@@ -315,6 +320,7 @@ ENTRIES: list[Entry] = [
         {"operator": lambda x, index: x[index], "engine": lambda x, index: engine.getitem(x, index=index)},
     ),
     Entry("scatter", _scatter, made(scattered), {"engine": engine.scatter}),
+    Entry("scatter_each", _scatter_each, made(scattered_each), {"engine": engine.scatter_each}),
     _entry("windows", _windows, made(into_windows)),
     _entry("overlap_add", _overlap_add, made(from_windows), ulps=4),
     _entry("flip", np.flip, made(turned)),

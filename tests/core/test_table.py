@@ -25,13 +25,13 @@ def test_an_entry_holds_what_it_was_given() -> None:
     kink, case = Kink("x = 0", "0", lambda x: abs(x)), Case(((2,),))
     rule = lambda g, out, x: g  # noqa: E731
     made = engine.primitive(
-        "mine", lambda x: x, rule, symbol="m", elementwise=True, domain=[(0.0, 1.0)], kinks=[kink], cases=[case], add_back=print, doc="x"
+        "mine", lambda x: x, rule, symbol="m", elementwise=True, domain=[(0.0, 1.0)], kinks=[kink], cases=[case], sum_back=print, doc="x"
     )
     assert TABLE["mine"] is made
     assert (made.name, made.__name__, made.symbol, made.__doc__) == ("mine", "mine", "m", "x")
     assert (made.vjps, made.domain, made.kinks, made.cases) == ((rule,), ((0.0, 1.0),), (kink,), (case,))
     assert made.elementwise
-    assert made.add_back is print
+    assert made.sum_back is print
     assert not made.variadic
     assert not made.built_in
     assert repr(made) == "<primitive mine>"
@@ -40,7 +40,7 @@ def test_an_entry_holds_what_it_was_given() -> None:
 def test_what_an_entry_holds_if_nothing_is_said() -> None:
     made = engine.primitive("mine", lambda x, y: x, lambda g, out, x, y: g, None)
     assert (made.symbol, made.__doc__, made.domain) == ("mine", "", ((-np.inf, np.inf),) * 2)
-    assert (made.kinks, made.cases, made.params, made.add_back) == ((), (), (), None)
+    assert (made.kinks, made.cases, made.params, made.sum_back) == ((), (), (), None)
     assert not made.elementwise
 
 

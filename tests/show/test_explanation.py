@@ -202,3 +202,15 @@ def test_a_backward_pass_is_a_graph_to_be_told_as_well() -> None:
     slope.backward()
     assert "∂v" in str(explain(slope))
     assert f"= {figure(x.grad)}" in str(explain(slope))
+
+
+@pytest.mark.parametrize(
+    "text", ["x / 0.0", "0.0 / x", "x ** -1.0", "x ** 0.5", "0.0 ** x", "np.log(x) * 0.0", "np.sqrt(x) + x", "x / (x - x)", "abs(x) / 0.0"]
+)
+@pytest.mark.parametrize("at", [0.0, 1.0, np.array([0.0, 2.0])])
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_division_by_zero_is_explained_and_not_raised(text, at):
+    x = Value(at, label="x")
+    out = eval(text, {"x": x, "np": np})
+    out.backward(np.ones(out.shape) if out.ndim else 1.0)
+    assert "∂" in str(explain(out))
