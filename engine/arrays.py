@@ -8,7 +8,7 @@ import numpy as np
 
 from .node import Node, describe, operands
 
-__all__ = ["as_stored", "copy_as_float", "fingerprint", "read_only", "source", "was_written"]
+__all__ = ["as_stored", "copy_as_float", "fingerprint", "is_view", "read_only", "source", "was_written"]
 
 
 def as_stored(data: Any) -> Any:
@@ -54,6 +54,11 @@ def read_only(data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     view = data.view()
     view.flags.writeable = False
     return view
+
+
+def is_view(data: Any) -> bool:
+    """Whether the data is an array in the memory of another."""
+    return type(data) is np.ndarray and data.base is not None
 
 
 def was_written(node: Node) -> bool:

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from . import modes
-from .arrays import source, was_written
+from .arrays import is_view, source, was_written
 from .fast import push_scalar
 from .handmade import Handmade
 from .node import Node, Pending, age, describe, frozen, location, operands, reachable, was_frozen
@@ -93,7 +93,7 @@ def contributions(node: Node, g: Any, *, record: bool = False, oldest: float = -
             args.append(operand)
             continue
         leaf = operand if operand._requires_grad else source(operand)  # of a constant nobody else asks
-        if leaf._id > node._id or (leaf._primitive is None and was_written(leaf)):
+        if leaf._id > node._id or (leaf._primitive is None and must_be_unwritten(node) and was_written(leaf)):
             raise MutationError(
                 f"{primitive.name} used {describe(operand)} at {location(node)}, and its data was changed since, "
                 "so the backward pass would mix two sets of numbers; run the forward pass again before backward()"
@@ -132,6 +132,11 @@ def contributions(node: Node, g: Any, *, record: bool = False, oldest: float = -
         if watch:
             check_finite(contribution, f"backward of {primitive.name} at {location(node)}, the gradient of {describe(operand)}")
         yield operand, contribution
+
+
+def must_be_unwritten(node: Node) -> bool:
+    """Whether a backward pass through the node needs the numbers of its operands: a part that was copied needs none."""
+    return not node._primitive.sum_back or is_view(node._data)
 
 
 def check_finite(data: Any, where: str) -> None:
@@ -235,8 +240,9 @@ def _route(root: Node, pending: Pending, oldest: float) -> tuple[list[Node], boo
 
 def _push(order: list[Node], leaves: dict[Any, Any], pending: Pending, oldest: float, create_graph: bool, retain_graph: bool) -> None:
     """Let each node, youngest first, pass its cotangent on to its operands."""
-    plain = not (modes.active or create_graph or frozen) and oldest < 0
+    plain = not (modes.is_anomaly_enabled() or create_graph or frozen) and oldest < 0
     owned: set[Node] = set()  # nodes whose gradient so far is an array that this pass made, and that nobody else holds
+    unwritten: set[Node] = set()  # leaves that were asked already
     parts: dict[Node, list[tuple[Any, Node, Any]]] = {}  # what came back from parts of a node: (cotangent, the part, its parameters)
 
     def add(arriving: Iterable[tuple[Any, Any]], g: Any) -> None:
@@ -274,7 +280,9 @@ def _push(order: list[Node], leaves: dict[Any, Any], pending: Pending, oldest: f
             node._grad = None
         else:
             owned.discard(node)
-            if primitive.sum_back and x._id < node._id and (x in parts or not (x._primitive is None and was_written(x))):
+            if primitive.sum_back and x._id < node._id and (x._primitive or x in unwritten or not must_be_unwritten(node) or not was_written(x)):
+                if must_be_unwritten(node):
+                    unwritten.add(x)
                 if x._requires_grad and x._id >= oldest and not (frozen and was_frozen(x, node)):
                     parts.setdefault(x, []).append((g, node, node._params))
             else:  # if x was changed since, this says so

@@ -61,7 +61,8 @@ def binary(kind: type[Node], primitive: Primitive, plain: Callable[..., Any], co
             y = other._data
         else:
             return plain(self, other)
-        if modes.active:
+        mode = modes.here() if modes.active else 0
+        if mode and (mode != modes.NOT_RECORDED or type(x) is not float or type(y) is not float):
             return plain(self, other)
         if type(x) is float and type(y) is float:
             forward = on_floats
@@ -76,16 +77,20 @@ def binary(kind: type[Node], primitive: Primitive, plain: Callable[..., Any], co
         except (ArithmeticError, ValueError, TypeError):
             return plain(self, other)
         if type(result) is not float:
-            if type(result) is complex:
+            if type(result) is complex or mode:
                 return plain(self, other)
             if type(result) is not np.ndarray:
                 result = as_stored(result)
         node = _new(kind)  # as in new_node
         node._data = result
         node._grad = None
-        node._primitive = primitive
-        node._x = self
-        node._y = other
+        if mode:  # a constant
+            node._primitive = node._x = node._y = node._fingerprint = None
+            wanted = False
+        else:
+            node._primitive = primitive
+            node._x = self
+            node._y = other
         node._params = None
         node._id = next_id()
         node._requires_grad = wanted
@@ -102,9 +107,11 @@ def unary(kind: type[Node], primitive: Primitive, plain: Callable[..., Any]) -> 
     on_floats, on_arrays = primitive.float_forward, primitive.forward
 
     def method(self: Node, *args: Any, **params: Any) -> Any:
-        if args or params or modes.active:
+        if args or params:
             return primitive(self, *args, **params)
-        x = self._data
+        x, mode = self._data, modes.here() if modes.active else 0
+        if mode and (mode != modes.NOT_RECORDED or type(x) is not float):
+            return plain(self)
         if type(x) is float:
             forward = on_floats
         elif self._primitive is None and self._fingerprint is not None:  # perhaps the user wrote to it
@@ -117,14 +124,20 @@ def unary(kind: type[Node], primitive: Primitive, plain: Callable[..., Any]) -> 
             return plain(self)
         if type(result) is not float and (type(result) is not np.ndarray or not result.ndim):
             result = as_stored(result)
+            if mode and type(result) is not float:
+                return plain(self)
         node = _new(kind)
         node._data = result
         node._grad = None
-        node._primitive = primitive
-        node._x = self
         node._y = node._params = None
+        if mode:
+            node._primitive = node._x = node._fingerprint = None
+            node._requires_grad = False
+        else:
+            node._primitive = primitive
+            node._x = self
+            node._requires_grad = self._requires_grad
         node._id = next_id()
-        node._requires_grad = self._requires_grad
         frame = _frame(1)
         node._code = frame.f_code
         node._lasti = frame.f_lasti

@@ -1,7 +1,7 @@
 """Modes of recording: `no_grad` and `detect_anomaly`, each a context manager and a decorator.
 
 A mode holds for the thread (or asyncio task) that opened it.  The hot paths ask one number only:
-`active`, how many contexts are open anywhere; zero means plain recording.
+`active`, how many contexts are open anywhere; zero means plain recording.  If it is not zero, `here()` tells.
 """
 
 from __future__ import annotations
@@ -16,16 +16,19 @@ from typing import Any
 active = 0
 _recording: ContextVar[tuple[Any, ...]] = ContextVar("recording", default=())  # the open contexts, the innermost last
 _anomaly: ContextVar[tuple[Any, ...]] = ContextVar("anomaly", default=())
+NOT_RECORDED, WATCHED = 1, 2
+_here: ContextVar[int] = ContextVar("here", default=0)  # what the contexts come to: the sum of the numbers above
+here = _here.get
 
 
 def is_grad_enabled() -> bool:
     """Whether operations on Values are recorded here."""
-    return not active or not (contexts := _recording.get()) or contexts[-1].value
+    return not active or not here() & NOT_RECORDED
 
 
 def is_anomaly_enabled() -> bool:
     """Whether every number is checked for NaN and inf here."""
-    return active > 0 and bool(_anomaly.get())
+    return active > 0 and bool(here() & WATCHED)
 
 
 class _Context:
@@ -51,14 +54,19 @@ class _Mode(ContextDecorator):
         global active
         context = _Context(self.value)
         self._open.append(context)
-        self.variable.set((*self.variable.get(), context))
+        self._set((*self.variable.get(), context))
         active += 1
 
     def __exit__(self, *_: Any) -> None:
         global active
         context = self._open.pop()
         active -= 1
-        self.variable.set(tuple(other for other in self.variable.get() if other is not context))
+        self._set(tuple(other for other in self.variable.get() if other is not context))
+
+    def _set(self, contexts: tuple[Any, ...]) -> None:
+        self.variable.set(contexts)
+        recording = _recording.get()
+        _here.set(NOT_RECORDED * bool(recording and not recording[-1].value) + WATCHED * bool(_anomaly.get()))
 
     def __call__(self, function: Any) -> Any:
         """The function within the mode; of a generator each stretch between two yields, not what its caller does there.

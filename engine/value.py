@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from . import backprop, fast, modes
-from .arrays import as_stored, copy_as_float, fingerprint, read_only, was_written
+from .arrays import as_stored, copy_as_float, fingerprint, is_view, read_only, was_written
 from .handmade import Handmade
 from .node import Pending, describe, location, new_node, next_id, operands
 from .operators import Operators
@@ -41,8 +41,8 @@ def record(primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) ->
     scalars, wanted = primitive.elementwise, False
     for arg in args:
         if isinstance(arg, Value):
-            if arg._primitive is None and was_written(arg):  # then it counts as assigned
-                arg._fingerprint, arg._id = fingerprint(arg._data), next_id()
+            if arg._primitive is None and not primitive.sum_back:
+                _renew(arg)
         elif type(arg) is not float:
             arg = _constant(arg, args)
         inputs.append(arg)
@@ -62,6 +62,8 @@ def record(primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) ->
         raise type(error)(f"{primitive.name} of {' and '.join(map(describe, inputs))}: {error}") from error
     if type(result) is not np.ndarray or not result.ndim:
         result = as_stored(result)
+    if primitive.sum_back and inputs[0]._primitive is None and is_view(result):
+        _renew(inputs[0])
 
     frame = _frame(1)
     while _is_engine[frame.f_code.co_filename] and frame.f_back:
@@ -81,6 +83,12 @@ def record(primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) ->
         made_from = ", ".join(map(describe, inputs))
         backprop.check_finite(result, f"forward of {primitive.name} at {location(node)}, from {made_from}")
     return node
+
+
+def _renew(leaf: Value) -> None:
+    """A leaf whose array was written to counts as assigned."""
+    if was_written(leaf):
+        leaf._fingerprint, leaf._id = fingerprint(leaf._data), next_id()
 
 
 class _IsEngine(dict[str, bool]):

@@ -62,6 +62,7 @@ class Primitive:
         cases: shapes and parameters that exercise the rule; elementwise primitives need none.
         sum_back: for a unary primitive whose vjp is mostly zeros, the sum of the vjps of several nodes with the
             operand x, sum_back(gs, x, params of each); reading n parts of x then costs n parts, not n wholes.
+            Both may read the shape of x only: it is not noticed if the user has written to x in between.
         built_in: whether the table came with it; those vjps never return an operand's array itself.
     """
 

@@ -166,3 +166,32 @@ def test_the_graph_keeps_the_parameters_that_a_rule_of_ones_own_was_given() -> N
     by[0] = 100.0
     total.backward()
     assert x.grad.tolist() == [1.0, 2.0]
+
+
+@given(st.lists(st.sampled_from(["write", "read a number", "read a part", "read by a list", "square"]), min_size=1, max_size=10))
+def test_reads_of_an_array_in_the_users_hands_are_right_or_refused(steps: list[str]) -> None:
+    """A write makes earlier results stale whose derivative needs the numbers; reading a number needs only its place."""
+    x = Value(np.arange(2000.0))
+    mine, total, expected, stale, fresh = x.data, Value(0.0), np.zeros(2000), False, False
+    for step in steps:
+        if step == "write":
+            mine[3] += 1.0
+            stale, fresh = stale or fresh, False
+        elif step == "read a number":
+            total, expected[3] = total + x[3], expected[3] + 1.0
+        elif step == "read a part":
+            total, fresh = total + x[2:5].sum(), True
+            expected[2:5] += 1.0
+        elif step == "read by a list":
+            total = total + x[[3, 3]].sum()
+            expected[3] += 2.0
+        else:
+            total, fresh = total + (x * x).sum(), True
+            expected += 2.0 * mine
+    assert total.data == pytest.approx(float(total.data))
+    if stale:
+        with pytest.raises(MutationError):
+            total.backward()
+    elif any(step.startswith(("read", "square")) for step in steps):
+        total.backward()
+        np.testing.assert_allclose(x.grad, expected)

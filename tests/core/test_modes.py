@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import random
 import sys
@@ -266,3 +267,47 @@ def test_generators_may_end_their_contexts_in_any_order(order: list[int]) -> Non
         generator.close()  # type: ignore[attr-defined]
     assert is_grad_enabled()
     assert modes.active == 0
+
+
+def test_a_thread_inside_no_grad_leaves_the_others_alone() -> None:
+    inside, done = threading.Event(), threading.Event()
+
+    def idle() -> None:
+        with engine.no_grad():
+            inside.set()
+            done.wait(60)
+
+    thread = threading.Thread(target=idle)
+    thread.start()
+    assert inside.wait(60)
+    try:
+        x, a = Value(3.0), Value(np.array([1.0, 2.0]))
+        y = (x * x + 1.0).tanh() + (a * x).sum()
+        assert y.requires_grad
+        y.backward()
+        np.testing.assert_allclose(a.grad, [3.0, 3.0])
+        with engine.no_grad():
+            assert not (x * x).requires_grad
+        assert (x * x).requires_grad
+    finally:
+        done.set()
+        thread.join(60)
+
+
+@given(st.lists(st.sampled_from(["no_grad", "enable_grad", "detect_anomaly"]), max_size=4), st.floats(0.1, 3.0))
+def test_operators_give_the_same_numbers_in_every_mode(names: list[str], number: float) -> None:
+    def values(x: Any) -> list[Any]:
+        return [x + 2.0, 2.0 - x, x * x, x / 3, x**2, -x, x.tanh(), x.exp(), x.log(), abs(x), x * np.array([1.0, 2.0])]
+
+    plain = [v.data for v in values(Value(number))]
+    with contextlib.ExitStack() as stack:
+        for name in names:
+            stack.enter_context(getattr(engine, name)())
+        recorded = is_grad_enabled()
+        found = values(Value(number))
+    for one, two in zip(found, plain, strict=True):
+        np.testing.assert_array_equal(one.data, two)
+        assert type(one.data) is type(two)
+        assert one.requires_grad is recorded
+        assert one.is_leaf is not recorded
+        assert bool(one.operands) is recorded
