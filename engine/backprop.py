@@ -280,7 +280,11 @@ def _push(order: list[Node], leaves: dict[Any, Any], pending: Pending, oldest: f
             node._grad = None
         else:
             owned.discard(node)
-            if primitive.sum_back and x._id < node._id and (x._primitive or x in unwritten or not must_be_unwritten(node) or not was_written(x)):
+            if (
+                primitive.sum_back
+                and x._id < node._id
+                and (x._primitive or x in unwritten or not must_be_unwritten(node) or not was_written(x))
+            ):
                 if must_be_unwritten(node):
                     unwritten.add(x)
                 if x._requires_grad and x._id >= oldest and not (frozen and was_frozen(x, node)):

@@ -27,7 +27,7 @@ from .formats import to_json, to_mermaid, to_text
 from .graph import Graph
 from .labels import FONT, INK, LINE, derivative_label, frame_style, gradient_size, legend_label, reference_style, step_style, value_style
 from .layout import Picture
-from .scene import Scene, rows
+from .scene import Scene, far_uses, rows
 
 __all__ = ["draw", "draw_dot", "make_dot", "save"]
 
@@ -52,7 +52,8 @@ def draw(
     in the order of the operands; between scalars it carries the local derivative ∂result/∂operand.
 
     A graph that is much longer than it is wide is broken into rows, to be read like lines of text.  A value
-    from another row is then repeated with a dashed border.
+    from another row is then repeated with a dashed border; so is one that is used far from where it stands, if
+    there are many such uses.
 
     Args:
         outputs: a Value, or a list, tuple or dict of them; a dict names them.
@@ -158,6 +159,7 @@ def _picture(scene: Scene, format: str, rankdir: str, legend: bool) -> Picture:
     sizes = {i: gradient_size(nodes[i].grad) for i in scene.visible}
     largest = max((size for size in sizes.values() if size is not None and math.isfinite(size)), default=0.0)
     row_of = rows(scene, rankdir in ("LR", "RL"))
+    far = far_uses(scene, row_of)
     first_in: dict[int, str] = {}  # row -> the node that was drawn first in it
     drawn: set[str] = set()
 
@@ -173,7 +175,13 @@ def _picture(scene: Scene, format: str, rankdir: str, legend: bool) -> Picture:
 
     for step in scene.steps:
         row = row_of[step.results[0]] if step.results else 0
-        sources = [box(source, row) for source, _ in step.arrows]
+        sources = []
+        for source, _ in step.arrows:
+            if (step.key, source) in far:
+                sources.append(f"v{source}{step.key}")
+                frames[step.group].node(sources[-1], **reference_style(nodes[source]))
+            else:
+                sources.append(box(source, row))
         frames[step.group].node(step.key, **step_style(step))
         first_in.setdefault(row, step.key)
         for key, (source, local) in zip(sources, step.arrows, strict=True):
@@ -190,5 +198,5 @@ def _picture(scene: Scene, format: str, rankdir: str, legend: bool) -> Picture:
             for above, below in pairwise(first_in[row] for row in sorted(first_in)):
                 same.edge(above, below, style="invis")
     if legend:
-        picture.attr(label=legend_label(scene, largest, len(first_in) > 1), labelloc="b", labeljust="l")
+        picture.attr(label=legend_label(scene, largest, len(first_in) > 1 or bool(far)), labelloc="b", labeljust="l")
     return picture

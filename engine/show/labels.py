@@ -62,7 +62,7 @@ def value_style(node: GraphNode, size: float | None, largest: float) -> dict[str
 
 
 def reference_style(node: GraphNode) -> dict[str, str]:
-    """A value whose box stands in another row: its name with a dashed border."""
+    """A value whose box stands elsewhere: its name with a dashed border."""
     role = _role(node)
     return {
         "tooltip": _value_tooltip(node),
@@ -180,7 +180,7 @@ def legend_label(scene: Scene, largest: float, wrapped: bool) -> str:
     if any(local is not None for step in scene.steps for _, local in step.arrows):
         lines.append(_left("number on an arrow: ∂result / ∂operand"))
     if wrapped:
-        lines.append(_left("dashed: a value from another row"))
+        lines.append(_left("dashed: a value that stands elsewhere"))
     if scene.graph.hidden:
         lines.append(_left(f"⋯ {scene.graph.hidden:,} more values beyond the depth"))
     rows = "".join(

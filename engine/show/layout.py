@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import warnings
 from functools import cache
 from importlib.util import find_spec
@@ -27,6 +28,8 @@ from ..files import write_atomically
 __all__ = ["Picture"]
 
 File: TypeAlias = str | os.PathLike[str] | None
+
+PATIENCE = 3.0  # seconds of layout after which a line on stderr says so
 
 
 class Picture(graphviz.Digraph):  # type: ignore[misc]
@@ -48,12 +51,16 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]
         sharper = format in ("png", "jpg", "jpeg", "gif") and "dpi" not in self.graph_attr
         if sharper:
             self.graph_attr["dpi"] = "144"
+        slow = threading.Timer(PATIENCE, _say_that_it_is_slow)
+        slow.daemon = True
+        slow.start()
         try:
             if shutil.which("dot"):  # graphviz runs it for every engine
                 return super().pipe(format, engine=engine, encoding=encoding, **options)
             made = _lay_out(self.source, engine, format, **options)
             return made if encoding is None else made.decode(encoding)
         finally:
+            slow.cancel()
             if sharper:
                 del self.graph_attr["dpi"]
 
@@ -108,6 +115,10 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]
         if view or quiet_view:
             self._view(target, format=format or self.format, quiet=quiet_view)
         return target
+
+
+def _say_that_it_is_slow() -> None:
+    print("Graphviz is still laying out the picture; depth=3 or collapse=[labels] would make it smaller", file=sys.stderr, flush=True)
 
 
 # ── Graphviz as a library ─────────────────────────────────────────────────────

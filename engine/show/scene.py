@@ -18,7 +18,9 @@ from ..value import Value
 from .graph import Graph, GraphNode
 from .notation import parameters
 
-__all__ = ["Scene", "Step", "rows"]
+__all__ = ["Scene", "Step", "far_uses", "rows"]
+
+SPAN = 150  # columns that the arrows of a picture may cross; beyond, Graphviz takes seconds and then minutes
 
 
 @dataclass
@@ -181,4 +183,42 @@ def rows(scene: Scene, sideways: bool) -> dict[int, int]:
         return dict.fromkeys(scene.visible, 0)
     count = max(2, round(math.sqrt(length / breadth / 1.7 if sideways else length / breadth * 1.2)))
     per_row = math.ceil(columns / count)
-    return {i: max(0, column[i] - 1) // per_row for i in scene.visible}
+    row_of = {i: max(0, column[i] - 1) // per_row for i in scene.visible}
+    used: dict[int, int] = {}  # what was given stands in the row of its first user
+    for step in scene.steps:
+        for source, _ in step.arrows:
+            if not scene.graph.nodes[source].edges and step.results:
+                used.setdefault(source, row_of[step.results[0]])
+    return row_of | used
+
+
+def far_uses(scene: Scene, row_of: dict[int, int]) -> set[tuple[str, int]]:
+    """The uses (step, operand) for which the operand is drawn again beside the step, so that no arrow has to go there.
+
+    There are none as long as all arrows together cross at most `SPAN` columns.  Else they are the longest, those from
+    values that were given first.  The column of a value is here one less than that of its first user, and an arrow
+    to the next column crosses none.
+    """
+    latest: dict[int, int] = {}
+    for step in reversed(scene.steps):
+        here = min((latest.get(result, 0) for result in step.results), default=0) - 1
+        for source, _ in step.arrows:
+            latest[source] = min(latest.get(source, here), here)
+    uses: list[tuple[int, int, str, int]] = []  # (column, row, step, operand)
+    for step in scene.steps:
+        here = min((latest.get(result, 0) for result in step.results), default=0) - 1
+        uses += [(here, row_of[step.results[0]] if step.results else 0, step.key, source) for source, _ in step.arrows]
+    first: dict[tuple[int, int], int] = {}  # (operand, row) -> the column of its first use there
+    for column, row, _, source in uses:
+        first[source, row] = min(first.get((source, row), column), column)
+    spans = [(column - first[source, row], step_key, source) for column, row, step_key, source in uses]
+    crossed = sum(columns for columns, _, _ in spans)
+    far: set[tuple[str, int]] = set()
+    given = {node.index for node in scene.graph.nodes if not node.edges}
+    for columns, step_key, source in sorted(spans, key=lambda span: (span[2] not in given, -span[0])):
+        if crossed <= SPAN:
+            break
+        if columns and (step_key, source) not in far:
+            far.add((step_key, source))
+            crossed -= columns
+    return far

@@ -155,7 +155,7 @@ def test_the_legend_tells_only_what_is_there() -> None:
     assert "number on an arrow: ∂result / ∂operand" in legends["computed"]
     assert "number on an arrow" not in legends["input"]
     assert legends["parameter"].split()[0] == "parameter"
-    assert legends["dashed"].endswith("dashed: a value from another row")
+    assert legends["dashed"].endswith("dashed: a value that stands elsewhere")
     assert [name for name, legend in legends.items() if "dashed" in legend] == ["dashed"]
     assert legends["beyond"].endswith("⋯ 1,499 more values beyond the depth")
     assert [name for name, legend in legends.items() if "⋯" in legend] == ["beyond"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import re
 from collections import Counter
 
 import numpy as np
@@ -317,3 +319,43 @@ def test_rows_begin_below_one_another(rankdir: str, axis: str, depth: int | None
     starts = [getattr(box, axis) for box in shown if box.kind in ("reference", "more")]
     assert len(starts) > 2
     assert max(starts) - first < 10, "a row starts with a value of the row before, or where the graph was cut"
+
+
+# ── values that are used far away ─────────────────────────────────────────────
+
+
+def woven(seed: int, steps: int, leaves: int, reach: int, often: float) -> Value:
+    """A graph in which a few values are used again and again, near and far."""
+    rng = random.Random(seed)
+    given_values = [Value(float(k + 1), label=f"a{k}") for k in range(leaves)]
+    values = list(given_values)
+    for _ in range(steps):
+        one, two = rng.choice(given_values if rng.random() < often else values[-reach:]), rng.choice(values[-reach:])
+        values.append(rng.choice([one * two, one + 2.0 * two, (one - two).tanh()]))
+    return values[-1]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 90), st.integers(1, 6), st.sampled_from([2, 10, 1000]), st.floats(0, 1))
+def test_arrows_that_are_too_long_start_at_a_copy_and_no_box_stands_alone(
+    seed: int, steps: int, leaves: int, reach: int, often: float
+) -> None:
+    value = woven(seed, steps, leaves, reach, often)
+    source = draw(value, legend=False).source
+    arrows = re.findall(r"^\t+(\w+) -> (\w+)", source, re.M)
+    boxes = {name for name in re.findall(r"^\t+(\w+) \[label", source, re.M) if name.startswith(("v", "op"))}
+    assert boxes == {end for arrow in arrows for end in arrow}
+    graph = Graph(value)
+    uses = Counter((start.partition("r")[0].partition("op")[0], end) for start, end in arrows if end.startswith("op"))
+    assert uses == Counter((f"v{edge.source}", f"op{node.index}") for node in graph.nodes for edge in node.edges)
+
+
+def test_a_leaf_that_is_used_everywhere_is_drawn_again_where_it_is_far() -> None:
+    def total(count: int) -> Value:
+        x = Value(2.0, label="x")
+        return sum((x * float(k) for k in range(count)), Value(0.0))
+
+    many = draw(total(60)).source
+    assert many.count('class="reference input"') > 10
+    assert "dashed: a value that stands elsewhere" in many
+    assert 'class="reference input"' not in draw(total(10)).source
