@@ -228,3 +228,11 @@ def test_a_long_file_may_give_its_reason(tmp_path: Path) -> None:
     (tmp_path / "nn").mkdir()
     (tmp_path / "nn" / "table.py").write_text(f'"""A table.\n\n{REASON} every entry is one line.\n"""\n' + "pass\n" * 500)
     assert not list(too_long(House(tmp_path)))
+
+
+def test_no_process_of_a_test_may_run_for_ever() -> None:
+    """A hang is a failure with a message, not a build server that waits."""
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("subprocess.run", "subprocess.check_output"):
+                assert any(keyword.arg == "timeout" for keyword in node.keywords), f"{path.name}:{node.lineno}"

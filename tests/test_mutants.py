@@ -42,7 +42,8 @@ def test_steps():
     assert toy.steps(3) == 3
 
 def test_as_a_program():
-    said = subprocess.run([sys.executable, "-c", "from engine import toy; print(toy.clamp(-1.0, 0.0))"], capture_output=True, text=True)
+    program = "from engine import toy; print(toy.clamp(-1.0, 0.0))"
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=100)
     assert said.stdout == "0.0\\n"
 """
 

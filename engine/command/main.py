@@ -6,11 +6,12 @@ chainrule "tanh(x*w + b)" x=2 w=-3 b=6.5
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from subprocess import SubprocessError
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -28,6 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal without ∂ gets ?
+    if argv is None:  # then this is the program's process
+        signal.signal(signal.SIGTERM, _end)
     try:
         status = run(sys.argv[1:] if argv is None else argv)
         sys.stdout.flush()
@@ -40,6 +43,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _end(*_: Any) -> NoReturn:
+    """On SIGTERM the program ends as after an error: it removes what it has begun to write."""
+    raise SystemExit(143)
 
 
 def run(argv: Sequence[str]) -> int:

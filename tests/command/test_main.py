@@ -157,3 +157,29 @@ def test_python_m_engine_ends_with_the_commands_status() -> None:
     done = process("tanh(x")
     assert done.status == 2
     assert "never closed" in done.err
+
+
+UNDER_WAY = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_IGN)  # as nohup and many build servers start a program
+from engine.command import main, output
+from engine import files
+
+def stuck(file):
+    print("writing", flush=True)
+    signal.pause()
+
+files.os.fsync = stuck
+sys.exit(main.main())
+"""
+
+
+def test_a_program_started_with_ctrl_c_ignored_ends_on_sigterm_and_leaves_no_file(folder: Path) -> None:
+    words = [sys.executable, "-c", UNDER_WAY, *JOB, "-o", "a.json"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, env=surroundings(), text=True) as started:
+        assert started.stdout
+        assert any(line == "writing\n" for line in started.stdout)
+        assert len(list(folder.iterdir())) == 1  # half written
+        started.terminate()
+        assert started.wait(60) == 143
+    assert list(folder.iterdir()) == []

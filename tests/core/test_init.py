@@ -55,5 +55,5 @@ def test_the_import_is_light() -> None:
     """NumPy and the standard library: readers, rich and Graphviz load on use."""
     late = ("rich", "graphviz", "pygraphviz", "matplotlib", "hypothesis", "nn")
     code = f"import sys, numpy, engine; print([m for m in {late} if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=100)
     assert done.stdout.strip() == "[]"

@@ -107,7 +107,7 @@ def test_each_node_of_a_longer_function_has_its_own_line() -> None:
 
 def test_the_first_node_of_a_program_has_its_line_too() -> None:
     code = "import numpy as np, engine, engine.node as n\nx = engine.Value(2.0)\nprint(n.location(np.exp(x)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=100)
     assert done.stdout == "<string>:3\n"
 
 

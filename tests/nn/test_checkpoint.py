@@ -208,7 +208,12 @@ def test_parts_that_do_not_fit_are_named(tmp_path):
 def test_without_safetensors_the_error_names_the_extra(tmp_path):
     program = "import sys; sys.modules['safetensors'] = None\nfrom nn import checkpoint\ncheckpoint.save('x', epoch=1)"
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        timeout=100,
     )
     assert "this needs safetensors: pip install 'chainrule[nn]'" in done.stderr
     assert not os.listdir(tmp_path)

@@ -386,7 +386,7 @@ def test_the_history_plots_what_it_holds(tmp_path):
 
 def test_without_matplotlib_the_error_names_the_extra():
     program = "import sys; sys.modules['matplotlib'] = None\nimport nn\nnn.History(train=[1.0]).plot()"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, env=dict(os.environ))
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, env=dict(os.environ), timeout=100)
     assert "this needs matplotlib: pip install 'chainrule[demos]'" in done.stderr
 
 

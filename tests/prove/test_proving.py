@@ -235,7 +235,7 @@ for needs in ("from engine import strategies", "engine.differentiable(x=None)"):
 
 
 def test_assert_rule_needs_no_hypothesis_and_the_rest_says_what_to_install():
-    subprocess.run([sys.executable, "-W", "ignore", "-c", BARE], check=True)
+    subprocess.run([sys.executable, "-W", "ignore", "-c", BARE], check=True, timeout=100)
 
 
 def test_a_proof_leaves_the_table_and_the_operands_alone():

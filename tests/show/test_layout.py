@@ -153,7 +153,9 @@ def test_a_process_of_its_own_draws_the_same_and_prints_nothing(tmp_path: Path) 
         folder = tmp_path / seed
         folder.mkdir()
         environment = os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(Path(engine.__file__).parents[1])}
-        done = subprocess.run([sys.executable, "-c", program], cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [sys.executable, "-c", program], cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=100
+        )
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
         png_size((folder / "y.png").read_bytes())
         sources.add((folder / "y.gv").read_text(encoding="utf-8"))

@@ -92,6 +92,6 @@ def test_no_file_is_left_behind(settings: Path, tmp_path: Path) -> None:
     scratch.mkdir()
     paths = os.pathsep.join([os.environ.get("PYTHONPATH", ""), str(ROOT)])
     environment = os.environ | {"PYTHONPATH": paths, "TMPDIR": str(scratch)}
-    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False, timeout=100)
     assert (done.stdout.strip(), done.stderr) == ("1", "")
     assert os.listdir(scratch) == []
