@@ -1,13 +1,14 @@
-"""The tables: `python -m tests.benchmarks [scalar] [tensor] [nn] [chain] [import] [checkers]`."""
+"""The tables: `python -m tests.benchmarks [scalar] [tensor] [nn] [chain] [parts] [import] [checkers]`."""
 
 from __future__ import annotations
 
 import sys
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from . import chain, checkers, nn, scalar, startup, tensor
+from . import chain, checkers, nn, parts as many_parts, scalar, startup, tensor
 from .timing import Contest
 
 console = Console(width=None if sys.stdout.isatty() else 120)
@@ -37,6 +38,16 @@ def show_chain() -> None:
     console.print(table)
 
 
+def show_parts() -> None:
+    """What a part costs, when there are a thousand and when there are a hundred thousand."""
+    table = Table(title="µs of CPU time a part   [dim]no more for many than for few[/dim]", title_justify="left")
+    for column in ("", *(f"{count:,}" for count in many_parts.COUNTS)):
+        table.add_column(column, justify="right" if column else "left")
+    for way, micros in many_parts.measure().items():
+        table.add_row(escape(way), *(f"{number:.1f}" for number in micros))
+    console.print(table)
+
+
 def show_import() -> None:
     """What the engine's import costs."""
     table = Table(title="import   [dim]≤ 30 ms over NumPy[/dim]", title_justify="left", show_header=False)
@@ -59,6 +70,7 @@ def main(names: list[str]) -> int:
         "tensor": lambda: [show(c) for c in tensor.contests()],
         "nn": lambda: [show(c) for c in nn.contests()],
         "chain": show_chain,
+        "parts": show_parts,
         "import": show_import,
         "checkers": checkers.main,
     }
