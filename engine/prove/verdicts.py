@@ -106,12 +106,9 @@ def decide_smooth(point: Point, d: Derivatives, j: int, last: Estimate) -> None:
         enough = max(point.thresholds.usable * typical, 1e-9 * d.largest, unavoidable)
         verdict = RIGHT if error <= enough and meaningful else IMPRECISE
     else:
-        # Such a numerical derivative means nothing if f is mostly noise, or if it oscillates within the smallest step,
-        # as sin(exp(200)) does.
-        noisy = point.eps * point.magnitude[j] > 1e-6 * abs(point.here[j])
-        oscillates = abs(d.exact[j]) * point.step * d.line.length * STEP_SEQUENCE[-1] > abs(point.here[j])
-        unusable = error > 0.1 * typical and (noisy or oscillates)
-        verdict = WRONG if gap > 4 * allowed and not unusable else IMPRECISE
+        # A numerical derivative with a large error means nothing: f is mostly noise, or oscillates within the smallest step,
+        # as sin(exp(200)) does.  That of a constant has no size of its own to compare the error with.
+        verdict = WRONG if gap > 4 * allowed and error <= max(0.1 * typical, 1e-6 * d.unit[j]) else IMPRECISE
     d.verdict[j] = verdict
     if verdict == IMPRECISE:
         d.notes[j] = "the function is too noisy here to decide"
