@@ -33,6 +33,8 @@ class Derivatives:
         rule_rounding: the rounding error of the rule.
         unit: |f| / length, the derivative at which the condition number |x f'/f| is 1.
         explained: the difference that the rule's own rounding explains.
+        is_zero: whether the derivative is 0 up to rounding: it is tiny compared with `unit`, and not much larger than its
+            own rounding error.
         largest: the size of the largest derivative by this input.
         slope, error, typical, step: the best numerical derivative so far, its estimated error, the size that the
             error is measured against, and the step that gave it.
@@ -54,6 +56,8 @@ class Derivatives:
         self.explained, self.floor = np.zeros(count), np.zeros(count)
         if not point.widened:
             self.explained = (64 * point.own_eps * (np.abs(self.analytic) + self.unit) + SAFETY * self.rule_rounding).astype(float)
+        tiny = np.abs(self.analytic) + np.abs(self.exact) <= 1e3 * point.own_eps * self.unit
+        self.is_zero = tiny & (self.rule_rounding >= 1e-3 * np.abs(self.exact))
         self.slope, self.error = np.full(count, np.nan), np.full(count, np.inf)
         self.typical, self.step = np.zeros(count), np.full(count, np.inf)
         self.verdict = np.full(count, OPEN, np.uint8)
@@ -103,15 +107,16 @@ def refine(point: Point, d: Derivatives) -> Estimate | None:
         step = point.step * d.line.length * shrink
         found = point.estimate(d.line, step)
         smooth = found.finite & ~sides_differ(point, found) & (d.verdict == OPEN)
-        # A smaller relative error counts as well: where f oscillates within a step, the larger step gives small numbers.
-        better = smooth & ((found.error < d.error) | (found.error * d.typical < d.error * found.typical))
+        # A small relative error counts as well: where f oscillates within a step, the larger step gives small numbers.
+        clearer = (found.error < 0.1 * found.typical) & (found.error * d.typical < d.error * found.typical)
+        better = smooth & ((found.error < d.error) | clearer)
         d.adopt(better, found)
         d.typical = np.where(better, found.typical, d.typical).astype(float)
         d.step = np.where(better, step, d.step)
         agrees = better & (np.abs(d.exact - found.slope) <= tolerance(point, d, found.slope, found.error))
         d.verdict[agrees & (found.error <= limits.accepts * found.typical)] = RIGHT
         d.verdict[agrees & (d.exact == 0) & (found.scale == 0)] = RIGHT
-        d.verdict[agrees & (d.exact == 0) & (d.analytic == 0) & (found.error <= limits.usable * d.unit)] = RIGHT
+        d.verdict[agrees & d.is_zero & (found.error <= limits.usable * d.unit)] = RIGHT
         d.verdict[better & ~agrees & (found.error <= limits.rejects * found.typical)] = WRONG
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import numpy as np
@@ -87,3 +88,33 @@ def test_every_verdict_has_its_line_in_the_documentation():
     import engine.prove.checking as checking
 
     assert all(f"{verdict}:" in checking.Report.__doc__ for verdict in VERDICTS)
+
+
+def test_a_short_table_has_every_row_and_its_columns_line_up():
+    sine = wrong_by(np.sin, lambda x: np.cos(x) * np.where(x > 1.5, 1.5, 1.0), 1.0)
+    lines = str(check(lambda x: np.sum(sine(x)), np.array([1.0, 200.0, -0.001]))).splitlines()
+    assert [line.split()[-1] for line in lines[3:]] == ["right", "wrong", "right"]
+    for name in ("analytic", "numerical", "difference", "± allowed"):
+        ends = {len(line[: lines[2].index("─", lines[1].index(name) + len(name) - 1) + 1].rstrip()) for line in lines[1:]}
+        assert ends == {lines[1].index(name) + len(name)}
+
+
+def test_a_long_table_without_failures_shows_the_kinks():
+    lines = str(check(lambda x: np.sum(engine.relu(x)), np.where(np.arange(40) % 20 == 7, 0.0, np.linspace(1.0, 2.0, 40)))).splitlines()
+    assert [line.split()[0] for line in lines[3:-1]] == ["∂f/∂x[7]", "∂f/∂x[27]"]
+    assert lines[-1] == "  ... and 38 more, see report.elements"
+
+
+def test_html_has_the_colour_of_the_verdict():
+    html = check(lambda x: x * 2, 1.0)._repr_html_()
+    assert 'color:#2e7d32;font-weight:bold">right' in html
+    assert html.count("text-align:right") == 4
+    assert "0e+00" in html
+
+
+def test_the_worst_is_a_wrong_one_then_one_that_is_no_number():
+    x = np.array([1.0, -1.0, 0.3])
+    report = check(lambda x: np.sum(np.log(x)) * 0.0 + np.sqrt(np.absolute(x)), x, grad=lambda x: np.diag([0.5, -0.5, 9.0]))
+    assert report.worst.verdict in ("wrong", "domain")
+    both = check(lambda x: np.log(x), np.array([-1.0, 1.0]))
+    assert math.isnan(both.worst.numerical)
