@@ -8,13 +8,14 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from ..primitives import Kink, Primitive
 from .laws import DECLARE_THE_KINK, close, derivative, gradients, operand_names, vjps
-from .points import GRID, Call, clear_of_kinks, interval, parameter_sets, takes_numbers
+from .points import GRID, WIDE, Call, clear_of_kinks, interval, parameter_sets, takes_numbers
 
 __all__ = ["at_special_point", "declared_kinks_were_met", "no_undeclared_kink"]
 
@@ -55,9 +56,21 @@ def at_special_point(met: dict[Kink, bool], primitive: Primitive, call: Call) ->
 def declared_kinks_were_met(met: dict[Kink, bool], primitive: Primitive) -> None:
     """Each declared kink was met at one of the special points, and there is no derivative there."""
     for kink in primitive.kinks:
+        if takes_numbers(primitive) and _has_an_inside(primitive, kink):
+            raise AssertionError(
+                f'the rule of {primitive.name} is wrong: its kink "{kink.where}" is an interval; the distance is 0 at the kink itself only'
+            )
         if not met.get(kink):
             problem = "has a derivative at every point of it that was tried" if kink in met else "was not met at any point that was tried"
             raise AssertionError(f'the rule of {primitive.name} is wrong: it declares the kink "{kink.where}", which {problem}')
+
+
+def _has_an_inside(primitive: Primitive, kink: Kink) -> bool:
+    """Whether the distance is 0 between two points as well, while the first operand runs over its interval."""
+    bounds = [interval(primitive, j) for j in range(len(primitive.vjps))]
+    fixed = [low + (0.37 + 0.2 * j) * (high - low) for j, (low, high) in enumerate(bounds)]
+    zero = [np.all(np.equal(kink.distance(float(x), *fixed[1:]), 0.0)) for x in np.linspace(*bounds[0], GRID)]
+    return any(one and two for one, two in pairwise(zero))
 
 
 def no_undeclared_kink(primitive: Primitive) -> None:
@@ -88,7 +101,7 @@ def _no_undeclared_kink_for(primitive: Primitive, fixed: list[float], params: di
     def slope(x: float) -> float:
         return _slope(primitive, call_at(x), k, 0, 0.0)[1]
 
-    grid = np.linspace(*interval(primitive, k), GRID)[1:-1]
+    grid = np.linspace(*interval(primitive, k, -WIDE, WIDE), GRID)[1:-1]
     slopes = np.array(list(map(slope, grid)))
     changes = np.absolute(np.diff(slopes))
     beside = np.maximum(np.roll(changes, 1), np.roll(changes, -1))

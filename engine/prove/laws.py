@@ -48,6 +48,7 @@ __all__ = [
     "vjps",
 ]
 
+FIRST_ORDER = ("it", "beside a NaN it")  # what a derivative is that of; the vjp itself may have kinks that the entry does not know
 DECLARE_THE_KINK = 'that the entry does not declare; add it: kinks=[Kink("x = c", "0", lambda x: x - c)]'
 
 
@@ -152,7 +153,7 @@ def linear(primitive: Primitive, call: Call) -> None:
         if not close(together, apart, 1e-9):
             found = f"vjp(2g - 3h) is {_text(together)}, 2 vjp(g) - 3 vjp(h) is {_text(apart)}"
             raise AssertionError(f"the vjp of operand {k} is not linear in the cotangent: {found}")
-        for factor in (1e5, 1e-5):
+        for factor in (1e9, 1e-9):
             scaled, one = vjp(factor * g, out, *args), vjp(g, out, *args)
             if not close(scaled, factor * one, 1e-9):
                 found = f"vjp({factor:g} g) is {_text(scaled)}, vjp(g) is {_text(one)}"
@@ -201,15 +202,20 @@ def _agrees_with_numerical(what: str, f: Callable[..., Any], *args: Any, **optio
         return
     report = check(f, *args, mode="elements", **options)
     for element in report.elements:
-        if element.verdict == "kink":
+        if element.verdict == "kink" and what in FIRST_ORDER:
             raise AssertionError(f"there is a kink for operand {element.input} ({element.note}) {DECLARE_THE_KINK}")
     largest = max((abs(element.analytic) for element in report.elements), default=0.0)
     accepted = math.inf if options.get("order") == 2 else 1e-12 + 1e-9 * largest
-    failures = [e for e in report.failures if e.verdict != "imprecise" or abs(e.analytic - e.numerical) > accepted]
+    failures = [e for e in report.failures if not _too_noisy(e) and (e.verdict != "imprecise" or abs(e.analytic - e.numerical) > accepted)]
     if failures:
         worst = report.worst if report.worst in failures else failures[0]
         place = f"operand {worst.input}" + (f", element [{', '.join(map(str, worst.index))}]" if worst.index else "")
         raise AssertionError(f"for {place} {what} says {worst.analytic!r}, the numerical derivative is {_diagnosis(worst)}")
+
+
+def _too_noisy(element: Element) -> bool:
+    """Whether the numerical derivative has so large an error that it says nothing against the analytic one."""
+    return element.note.endswith("too noisy here to decide") and abs(element.analytic - element.numerical) <= element.error
 
 
 def _diagnosis(element: Element) -> str:
@@ -332,19 +338,22 @@ def same_later(other: Call, primitive: Primitive, call: Call) -> None:
     g = _cotangent(out)
     first = {k: vjp(g, out, *args) for k, vjp in vjps(primitive, call)}
     kept, kept_first = np.array(out), {k: np.array(contribution) for k, contribution in first.items()}
-    gradients(primitive, other, _cotangent(primitive(*other.args, **other.params)))
-    if not close(out, kept, 0.0):
-        raise AssertionError(f"its result, {_text(kept)}, became {_text(out)} when it was called again on other operands")
-    for k, vjp in vjps(primitive, call):
-        if not close(first[k], kept_first[k], 0.0):
-            raise AssertionError(
-                f"the gradient of operand {k}, {_text(kept_first[k])}, became {_text(first[k])} when it was called again on other operands"
-            )
-        if not close(later := vjp(g, out, *args), kept_first[k], 0.0):
-            raise AssertionError(
-                f"the vjp of operand {k} says {_text(later)} after a call on other operands, {_text(kept_first[k])} before: "
-                "it may depend only on its arguments"
-            )
+    turned = Call(tuple(np.flip(arg).copy() for arg in args), call.params)  # the same numbers and shapes
+    for between in (other, turned):
+        result = primitive.forward(*map(np.array, between.args), **between.params)
+        for _, vjp in vjps(primitive, between):
+            vjp(_cotangent(result), np.array(result), *map(np.array, between.args))
+        if not close(out, kept, 0.0):
+            raise AssertionError(f"its result, {_text(kept)}, became {_text(out)} when it was called again on other operands")
+        for k, vjp in vjps(primitive, call):
+            if not close(first[k], kept_first[k], 0.0):
+                became = f"{_text(kept_first[k])}, became {_text(first[k])}"
+                raise AssertionError(f"the gradient of operand {k}, {became} when it was called again on other operands")
+            if not close(later := vjp(g, out, *args), kept_first[k], 0.0):
+                raise AssertionError(
+                    f"the vjp of operand {k} says {_text(later)} after a call on other operands, {_text(kept_first[k])} before: "
+                    "it may depend only on its arguments"
+                )
 
 
 def same_at_zeros(primitive: Primitive, call: Call) -> None:

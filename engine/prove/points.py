@@ -1,9 +1,10 @@
 """Points at which the rule of a primitive is tried: inside its domain, clear of its kinks or right on them.
 
-Four kinds, each from small inputs to large ones, so that the first failure is a small one:
+Five kinds, each from small inputs to large ones, so that the first failure is a small one:
 
 * `ordinary_calls`: operands of every shape that the primitive takes, where the derivative exists;
 * `scattered_calls`: single numbers from 1e-10 to 800, where a rule may change its form, lose its digits or overflow;
+* `banded_calls`: arrays of numbers that lie close together, from 1e-10 to 1000;
 * `special_calls`: the points where kinks lie, 0, ±1, ±½, ±2, ties, and the zeros of the declared distances;
 * `limit_calls`: arrays without elements, and operands that are NaN.
 """
@@ -26,8 +27,10 @@ __all__ = [
     "HIGH",
     "LOW",
     "MARGIN",
+    "WIDE",
     "Call",
     "Shape",
+    "banded_calls",
     "clear_of_kinks",
     "inside",
     "interval",
@@ -40,8 +43,10 @@ __all__ = [
 ]
 
 LOW, HIGH, MARGIN = -4.0, 4.0, 0.1
-GRID = 160  # points of an interval that is searched for kinks
+GRID = 480  # points of an interval that is searched for kinks
 MANY = 150  # elements of an array for which a rule may have another form
+BANDS = (1e-10, 1e-7, 1e-4, 1e-2, 0.1, 1.0, 4.0, 10.0, 30.0, 100.0, 300.0, 1000.0)  # between two of them a rule may have a form of its own
+WIDE = 16.0  # kinks are sought between -16 and 16
 SPECIAL = (0.0, 1.0, -1.0, 0.5, -0.5, 2.0, -2.0)
 SIZES = (0.3, 1e-3, 0.49, 0.51, 1.7, 3.3, 8.0, 12.0, 20.0, 35.0, 3e-5, 1e-7, 1e-10, 100.0, 400.0, 800.0)
 SCATTERED = tuple(sign * size for size in SIZES for sign in (1.0, -1.0))
@@ -132,6 +137,10 @@ def ordinary_calls(primitive: Primitive, rng: np.random.Generator) -> Iterator[C
             call = _draw(primitive, shapes, params, rng)
             if call and (certain or _is_finite(primitive, *call)):
                 yield call
+                if certain and len(shapes) == 1 and len(shapes[0]) == 2:  # the same numbers in another order
+                    turned = Call((np.flip(call.args[0]).copy(),), params)
+                    if clear_of_kinks(primitive, *turned):
+                        yield turned
 
 
 def _shapes_and_parameters(primitive: Primitive) -> list[tuple[tuple[Shape, ...], dict[str, Any], bool]]:
@@ -151,12 +160,14 @@ def _shapes_and_parameters(primitive: Primitive) -> list[tuple[tuple[Shape, ...]
         chosen.append((((2, 3),) * arity, {}, True))
         chosen.extend((((2, 3),) * arity, params, False) for params in others)
         chosen.extend(((shape,) * arity, {}, False) for shape in ((2, 2, 3), (MANY,)))
-        chosen.extend(((shape,) * 4, {}, False) for shape in ((), (2,)) if primitive.variadic)
+        chosen.extend(((shape,) * 6, {}, False) for shape in ((), (2,)) if primitive.variadic)
     for shapes, params in primitive.cases:
         chosen.append((shapes, params, True))
         chosen.extend((shapes, params | other, False) for other in others)
-        if primitive.variadic and len(shapes) < 4:
-            chosen.append(((*shapes, *(shapes[-1],) * (4 - len(shapes))), params, False))
+        if primitive.variadic and len(shapes) < 6:
+            chosen.append(((*shapes, *(shapes[-1],) * (6 - len(shapes))), params, False))
+        if len(shapes) == 1 and 0 < len(shapes[0]) < 3:
+            chosen.append((((2,) * (3 - len(shapes[0])) + shapes[0],), params, False))
     return sorted(chosen, key=lambda choice: sum(map(math.prod, choice[0])))
 
 
@@ -197,6 +208,42 @@ def scattered_calls(primitive: Primitive) -> Iterator[Call]:
                     yield call
 
 
+def banded_calls(primitive: Primitive) -> Iterator[Call]:
+    """Arrays whose numbers lie close together in one band of sizes: what is wrong in a part of the band shows.
+
+    Of several operands one at a time, beside single numbers.  A primitive that takes only the shapes of its cases gets them
+    with very small and with very large numbers.
+    """
+    arity = len(primitive.vjps)
+    if not takes_numbers(primitive):
+        for (shapes, params), size in product(primitive.cases, (1e-6, 800.0)):
+            counts = [np.arange(math.prod(shape)) for shape in shapes]
+            numbers = [size * (1.0 + 0.013 * count) * np.where(count % 3, 1.0, -1.1) for count in counts]
+            args = tuple(np.reshape(column, shape) for column, shape in zip(numbers, shapes, strict=True))
+            within = all(np.all(inside(primitive, [arg])) for arg in args) and _is_finite(primitive, args, params)
+            if within and clear_of_kinks(primitive, args, params, margin=1e-3 * size):
+                yield Call(args, params)
+        return
+    bounds = [interval(primitive, j) for j in range(arity)]
+    fixed = [low + (0.37 + 0.2 * j) * (high - low) for j, (low, high) in enumerate(bounds)]
+    for k in range(arity):
+        for low, high in pairwise(BANDS):
+            sizes = np.geomspace(low, high, 32)[:-1]
+            kept = [
+                x
+                for x in np.concatenate([sizes, -sizes]).tolist()
+                if _stands_clear(primitive, (*fixed[:k], x, *fixed[k + 1 :]), 1e-3 * min(1.0, low))
+            ]
+            if kept:
+                call = Call((*fixed[:k], np.array(kept), *fixed[k + 1 :]))
+                if _is_finite(primitive, *call):
+                    yield call
+
+
+def _stands_clear(primitive: Primitive, args: Sequence[float], margin: float) -> bool:
+    return bool(np.all(inside(primitive, args))) and _is_finite(primitive, args, {}) and clear_of_kinks(primitive, args, {}, margin=margin)
+
+
 def _calls_on_rows(primitive: Primitive, columns: Sequence[Any], params: dict[str, Any]) -> Iterator[Call]:
     """One call for each row of the columns, an operand in each column, that lies in the domain and has a finite result."""
     for row in dict.fromkeys(zip(*(np.asarray(column).tolist() for column in columns), strict=True)):
@@ -208,7 +255,7 @@ def _is_finite(primitive: Primitive, args: Sequence[Any], params: dict[str, Any]
     """Whether the primitive has a finite result; 1/0.0, for which Python raises, has none."""
     try:
         return bool(np.all(np.isfinite(primitive(*args, **params))))
-    except (ArithmeticError, ValueError, TypeError):
+    except (ArithmeticError, ValueError, TypeError, IndexError):
         return False
 
 
@@ -241,6 +288,7 @@ def _beside(primitive: Primitive, kink: Kink, params: dict[str, Any]) -> list[tu
     """
     bounds = [interval(primitive, j) for j in range(len(primitive.vjps))]
     fixed = [low + (0.37 + 0.2 * j) * (high - low) for j, (low, high) in enumerate(bounds)]
+    bounds = [interval(primitive, j, -WIDE, WIDE) for j in range(len(primitive.vjps))]
     found = []
     for k, (start, end) in enumerate(bounds):
 

@@ -85,6 +85,10 @@ def assert_rule(primitive: Primitive, *, order: int = 3) -> None:
         for call in points.scattered_calls(primitive):
             for law in (laws.derivative, laws.linear, partial(laws.same_everywhere, far_out=True), laws.same_on_floats):
                 _require(law, primitive, call)
+            if all(isinstance(arg, float) and 1e-3 <= abs(arg) <= 35.0 for arg in call.args):
+                _require(laws.in_small_dtypes, primitive, call)
+        for call in points.banded_calls(primitive):
+            _require(laws.derivative, primitive, call)
         met: dict[Kink, bool] = {}
         for call in points.special_calls(primitive):
             _require(partial(kinks.at_special_point, met), primitive, call)
