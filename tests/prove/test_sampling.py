@@ -87,3 +87,40 @@ def test_a_progress_bar_for_what_takes_long_on_a_terminal():
     os.close(ours)
     silent = subprocess.run([sys.executable, "-c", SLOW], capture_output=True, check=True, timeout=30)
     assert silent.stderr == b""
+
+
+def test_taylor_expects_the_order_two_and_does_not_excuse_a_lower_one():
+    element = check(np.sin, 0.7, mode="taylor", directions=1).worst
+    assert (element.analytic, element.error) == (2.0, 0.2)
+    assert "v = [" in element.note
+    rough = Primitive("rough", lambda x: np.absolute(x) ** 1.5, [lambda g, out, x: g * 1.5 * np.sign(x) * np.absolute(x) ** 0.5])
+    lower = check(lambda x: rough(x), 0.0, mode="taylor", directions=1)
+    assert not lower
+    assert lower.worst.numerical == pytest.approx(1.5, abs=0.1)
+    assert verdicts(lower) == ["imprecise"]
+
+
+@pytest.mark.parametrize("shape", [(7,), (3, 5), (2, 2, 2)])
+def test_a_single_wrong_element_is_named_wherever_it_stands(shape):
+    x = np.linspace(0.5, 2.0, int(np.prod(shape))).reshape(shape)
+    for index in np.ndindex(shape):
+        spot = np.ones(shape)
+        spot[index] = 1.1
+        sine = wrong_by(np.sin, lambda x, spot=spot: np.cos(x) * spot, 1.0)
+        report = check(lambda x, sine=sine: np.sum(sine(x)), x, mode="projections", directions=3)
+        named = [element.note for element in report.elements if "wrong at" in element.note]
+        assert len(named) == 1  # the search is made once
+        assert f"wrong at x[{', '.join(map(str, index))}]" in named[0]
+
+
+def test_transpose_tells_its_vectors_and_what_it_shows():
+    report = check(np.sin, np.array([0.1, 0.2]), mode="transpose", directions=1)
+    assert "u = [" in report.worst.note
+    assert "v = [" in report.worst.note
+    assert "each vjp is linear, not that it is the derivative" in str(report).splitlines()[0]
+    assert "linear" not in str(check(np.sin, 0.1)).splitlines()[0]
+
+
+def test_numbers_so_small_that_rounding_hides_them_are_judged_from_zero():
+    assert check(lambda x: np.logaddexp(5.0, x), 1e-6)
+    assert not check(wrong_by(lambda x: np.logaddexp(5.0, x), lambda x: np.exp(x - np.logaddexp(5.0, x)), 1.01), 1e-6)

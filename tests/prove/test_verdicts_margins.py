@@ -161,3 +161,31 @@ def test_digits_are_counted_from_the_derivative_where_the_function_is_0():
     """An error of 0.03 is nothing beside a derivative of 1300."""
     f = Primitive("f", lambda x: x * x / 2 - 845_000, [lambda g, out, x: g * ((x + 1e6) - 1e6)])
     assert verdicts(check(lambda x: f(x), np.float32(1300.01))) == ["right"]
+
+
+@pytest.mark.parametrize(("slope", "verdict"), [(-0.5, "wrong"), (0.5, "kink"), (1.5, "wrong")])
+def test_at_a_kink_of_many_outputs_each_combination_is_judged_by_its_own_sides(slope, verdict):
+    weights = np.linspace(0.5, 1.5, 1200)
+    kink = engine.primitives.Kink("x = 0", "by convention", lambda x: x)
+    f = Primitive("f", lambda x: np.maximum(x, 0.0), [lambda g, out, x: g * np.where(x == 0, slope, x > 0)], kinks=[kink])
+    assert set(verdicts(check(lambda x: f(x) * weights, 0.0))) == {verdict}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+@pytest.mark.parametrize(("factor", "verdict"), [(1.0, "right"), (-1.0, "wrong"), (1.5, "wrong"), (0.0, "wrong")])
+@pytest.mark.parametrize("x", [0.7, 3.0, 20.0])
+def test_a_rule_is_judged_in_the_dtype_that_it_is_used_in(dtype, factor, verdict, x):
+    """Its mistake shows only there: in float64 and in extended precision the rule is right."""
+    f = Primitive("f", lambda x: x * x, [lambda g, out, x: 2 * g * x * (factor if np.asarray(x).dtype == dtype else 1.0)])
+    report = check(lambda x: f(x), np.array([x, -x], dtype))
+    assert {e.verdict for e in report.elements if e.numerical} == {verdict}
+    assert check(lambda x: f(x), np.array([x, -x]))
+    if verdict == "wrong":
+        assert "wrong in this one" in report.worst.note
+
+
+@pytest.mark.parametrize("x", [4.0, 6.0, 9.0, 25.0])
+@pytest.mark.parametrize("function", [engine.erf, np.tanh, engine.sigmoid, np.expm1])
+def test_where_a_function_saturates_its_derivative_is_zero_beside_its_range(function, x):
+    assert check(function, x)
+    assert check(function, -x)
