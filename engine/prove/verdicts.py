@@ -3,11 +3,14 @@
 `judge` compares the analytic derivatives with numerical ones at smaller and smaller steps.  An output may have no
 verdict after the smallest step.  Then its one-sided limits show whether it has a kink at the point, or is
 undefined on one side; otherwise it is smooth but noisy.  The verdict "wrong" stands only if nothing else explains
-the difference.  Three explanations are tried:
+the difference.  Four explanations are tried:
 
 * other steps give another numerical derivative (`derivatives.confirm`);
 * a node of the graph lies on its kink, where the derivative is a convention (`look_for_kinks`);
-* the function itself has a large rounding error (`allow_for_rounding`).
+* the function itself has a large rounding error (`allow_for_rounding`);
+* the difference is 0 beside the range of the function (`allow_for_saturation`).
+
+A rule that is right as a formula is then judged in the dtype in which it is used (`judge_own_dtype`).
 """
 
 from __future__ import annotations
