@@ -155,3 +155,42 @@ def test_a_slow_function_is_no_failure():
         return np.sin(x)
 
     slow()
+
+
+def test_linear_to_a_billionth_and_nothing_from_nothing():
+    laws.linear(Primitive("f", right, [slope]), Call((TRIPLE,)))
+    bent = Primitive("f", right, [lambda g, out, x: 2.0 * g * x * (1.0 + 1e-6 * g)])
+    assert "vjp(2g - 3h) is" in refused(laws.linear, bent, TRIPLE)
+    large = Primitive("f", right, [lambda g, out, x: 2.0 * x * np.clip(g, -100.0, 100.0)])
+    assert "vjp(1e+09 g) is" in refused(laws.linear, large, TRIPLE)
+    small = Primitive("f", right, [lambda g, out, x: 2.0 * x * np.where(np.absolute(g) < 1e-6, 0.0, g)])
+    assert "vjp(1e-09 g) is" in refused(laws.linear, small, TRIPLE)
+    never = Primitive("f", right, [lambda g, out, x: 2.0 * g * x / np.where(g == 0, 0.0, 1.0)])
+    with np.errstate(all="ignore"):
+        assert "vjp(0) is" in refused(laws.linear, never, TRIPLE)
+
+
+@pytest.mark.parametrize("where", ["result", "gradient"])
+@pytest.mark.parametrize(
+    ("layout", "is_it"),
+    [
+        ("read-only", lambda x: not x.flags.writeable),
+        ("non-contiguous", lambda x: x.ndim and not (x.flags.c_contiguous or x.flags.f_contiguous)),
+        ("Fortran-ordered", lambda x: x.ndim > 1 and x.flags.f_contiguous and not x.flags.c_contiguous),
+        ("float32", lambda x: x.dtype == np.float32),
+    ],
+)
+def test_a_small_difference_in_one_layout(layout, is_it, where):
+    def off(x, size):
+        return 1.0 + size * bool(isinstance(x, np.ndarray) and is_it(x))
+
+    size = 1e-2 if layout == "float32" else 1e-10
+    rule = Primitive(
+        "f",
+        lambda x: x * x * np.asarray(off(x, size if where == "result" else 0.0)).astype(getattr(x, "dtype", float)),
+        [lambda g, out, x: 2.0 * g * x * off(x, size if where == "gradient" else 0.0)],
+    )
+    said = refused(laws.same_everywhere, rule, np.arange(1.0, 7.0).reshape(2, 3))
+    assert f"on {layout} operands the {where}" in said
+    if layout == "float32":
+        laws.same_everywhere(rule, Call((np.arange(1.0, 7.0).reshape(2, 3),)), far_out=True)
