@@ -104,12 +104,10 @@ def contributions(node: Node, g: Any, *, record: bool = False, oldest: float = -
             raise TypeError(f"{primitive.name} was made by hand, and its _backward cannot be recorded; leave out create_graph=True")
         yield from primitive.contributions(node, g)
         return
-    constant: Any = type(node)  # a Value: what `record` makes
     out = node if record else node._data
     if type(out) is float and primitive.elementwise:
         g, out, *args = map(np.float64, (g, out, *args))  # for 1/0.0 and the like NumPy has an answer
     params, rules = node._params, primitive.vjps
-    watch = modes.active and modes.is_anomaly_enabled()
     together = rules[0](g, out, *args, argnums=range(len(inputs)), **params or {}) if primitive.at_once else ()
     for argnum, operand in enumerate(inputs):
         if type(operand) is float or not operand._requires_grad or operand._id < oldest:
@@ -124,14 +122,21 @@ def contributions(node: Node, g: Any, *, record: bool = False, oldest: float = -
             raise TypeError(f"{primitive.name} has no derivative with respect to operand {argnum}, {describe(operand)}; detach() it")
         else:
             contribution = rules[argnum](g, out, *args, **params) if params else rules[argnum](g, out, *args)
-        if not primitive.built_in and type(contribution) is np.ndarray:
-            contribution = contribution.view()  # perhaps the rule still holds it, so nobody may add to it in place
-        contribution = fit(contribution, operand, primitive)
-        if record and not hasattr(contribution, "_data"):  # a derivative that depends on nothing recorded
-            contribution = constant(contribution, requires_grad=False)
-        if watch:
-            check_finite(contribution, f"backward of {primitive.name} at {location(node)}, the gradient of {describe(operand)}")
-        yield operand, contribution
+        yield operand, _received(contribution, operand, node, record)
+
+
+def _received(contribution: Any, operand: Node, node: Node, record: bool) -> Any:
+    """What a rule returned as a gradient of the operand: fitted to it, recorded if the pass is, and finite if that is watched."""
+    primitive = node._primitive
+    if not primitive.built_in and type(contribution) is np.ndarray:
+        contribution = contribution.view()  # perhaps the rule still holds it, so nobody may add to it in place
+    contribution = fit(contribution, operand, primitive)
+    if record and not hasattr(contribution, "_data"):  # a derivative that depends on nothing recorded
+        constant: Any = type(node)  # a Value: what `record` makes
+        contribution = constant(contribution, requires_grad=False)
+    if modes.active and modes.is_anomaly_enabled():
+        check_finite(contribution, f"backward of {primitive.name} at {location(node)}, the gradient of {describe(operand)}")
+    return contribution
 
 
 def must_be_unwritten(node: Node) -> bool:
@@ -301,13 +306,7 @@ def _from_parts(x: Node, parts: list[tuple[Any, Node, Any]], record: bool) -> It
     """What the nodes that are parts of x pass back to it, added up at once: n parts cost n parts, not n times the whole of x."""
     (g, node, params), primitive, data = parts[-1], parts[-1][1]._primitive, x if record else x._data
     if len(parts) == 1:
-        contribution = fit(primitive.vjps[0](g, node if record else node._data, data, **params), x, primitive)
+        total = primitive.vjps[0](g, node if record else node._data, data, **params)
     else:
-        contribution = fit(primitive.sum_back([g for g, _, _ in parts], data, [params for _, _, params in parts]), x, primitive)
-    if not primitive.built_in and type(contribution) is np.ndarray:
-        contribution = contribution.view()
-    if record and not hasattr(contribution, "_data"):
-        contribution = type(x)(contribution, requires_grad=False)  # type: ignore[call-arg]
-    if modes.active and modes.is_anomaly_enabled():
-        check_finite(contribution, f"backward of {primitive.name} at {location(node)}, the gradient of {describe(x)}")
-    yield x, contribution
+        total = primitive.sum_back([g for g, _, _ in parts], data, [params for _, _, params in parts])
+    yield x, _received(total, x, node, record)

@@ -41,7 +41,7 @@ def record(primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) ->
     scalars, wanted = primitive.elementwise, False
     for arg in args:
         if isinstance(arg, Value):
-            if arg._primitive is None and not primitive.sum_back:
+            if arg._primitive is None and not primitive.sum_back and was_written(arg):
                 _renew(arg)
         elif type(arg) is not float:
             arg = _constant(arg, args)
@@ -62,7 +62,7 @@ def record(primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) ->
         raise type(error)(f"{primitive.name} of {' and '.join(map(describe, inputs))}: {error}") from error
     if type(result) is not np.ndarray or not result.ndim:
         result = as_stored(result)
-    if primitive.sum_back and inputs[0]._primitive is None and is_view(result):
+    if primitive.sum_back and inputs[0]._primitive is None and is_view(result) and was_written(inputs[0]):
         _renew(inputs[0])
 
     frame = _frame(1)
@@ -87,8 +87,7 @@ def record(primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) ->
 
 def _renew(leaf: Value) -> None:
     """A leaf whose array was written to counts as assigned."""
-    if was_written(leaf):
-        leaf._fingerprint, leaf._id = fingerprint(leaf._data), next_id()
+    leaf._fingerprint, leaf._id = fingerprint(leaf._data), next_id()
 
 
 class _IsEngine(dict[str, bool]):

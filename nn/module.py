@@ -109,18 +109,15 @@ class Module:
     def named_buffers(self) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
         """Every buffer in it with its dotted name."""
         for prefix, module in self.named_modules():
-            yield from ((_join(prefix, name), buffer) for name, buffer in module._buffers())
+            for name in module._buffer_names:
+                yield _join(prefix, name), getattr(module, name)
 
-    def _buffers(self) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
-        """Its own buffers."""
-        return ((name, getattr(self, name)) for name in self._buffer_names)
-
-    def _named(self, own: Callable[[Module], Iterable[tuple[str, M]]]) -> Iterator[tuple[str, M]]:
-        """The `own` things of this Module and of every Module in it, under each name that leads to them."""
+    def _places(self) -> Iterator[tuple[str, Module]]:
+        """This Module and every Module in it, under each name that leads to it; `named_modules` gives the first one only."""
         waiting: list[tuple[str, Module, tuple[Module, ...]]] = [("", self, ())]
         while waiting:
             name, module, above = waiting.pop()
-            yield from ((_join(name, key), thing) for key, thing in own(module))
+            yield name, module
             children = [(_join(name, key), child, (*above, module)) for key, child in module.named_children()]
             waiting.extend(entry for entry in reversed(children) if not any(entry[1] is other for other in entry[2]))
 
@@ -128,8 +125,14 @@ class Module:
 
     def state_dict(self) -> dict[str, np.ndarray[Any, Any]]:
         """Copies of all its parameters and buffers, as arrays by dotted name; a shared one under each of its names, as in PyTorch."""
-        state = {name: parameter.numpy() for name, parameter in self._named(lambda module: module._members(Parameter))}
-        return state | {name: np.array(buffer) for name, buffer in self._named(Module._buffers)}
+        parameters, buffers = self._stored()
+        return {name: parameter.numpy() for name, parameter in parameters.items()} | {name: np.array(b) for name, b in buffers.items()}
+
+    def _stored(self) -> tuple[dict[str, Parameter], dict[str, np.ndarray[Any, Any]]]:
+        """What a state holds: the Parameters and the buffers, by each of their dotted names."""
+        places = list(self._places())
+        parameters = {_join(prefix, name): parameter for prefix, module in places for name, parameter in module._members(Parameter)}
+        return parameters, {_join(prefix, name): getattr(module, name) for prefix, module in places for name in module._buffer_names}
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> tuple[list[str], list[str]]:
         """Set the parameters and buffers to copies of the arrays in `state`; return the names (missing, unexpected).
@@ -144,8 +147,7 @@ class Module:
             ValueError: a shape differs, or the names of a shared parameter have different arrays; or, if `strict`, a
                 name is missing or unexpected.  The message lists every problem, and nothing was loaded.
         """
-        parameters = dict(self._named(lambda module: module._members(Parameter)))
-        buffers = dict(self._named(Module._buffers))
+        parameters, buffers = self._stored()
         own: dict[str, Any] = parameters | buffers
         arrays = {name: np.asarray(entry.data if isinstance(entry, Value) else entry) for name, entry in state.items()}
         shared: dict[int, list[str]] = {}  # the given names of each parameter
@@ -174,9 +176,9 @@ class Module:
         for name, parameter in parameters.items():
             if name in arrays:
                 parameter.data = arrays[name].astype(parameter.dtype)
-        for prefix, module in self._named(lambda module: [("", module)]):
+        for prefix, module in self._places():
             for name in module._buffer_names:
-                if (full := _join(prefix.removesuffix("."), name)) in arrays:
+                if (full := _join(prefix, name)) in arrays:
                     setattr(module, name, arrays[full].astype(buffers[full].dtype))
         return missing, unexpected
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..primitives import Kink, Primitive
 from .laws import DECLARE_THE_KINK, close, derivative, gradients, operand_names, vjps
-from .points import GRID, WIDE, Call, clear_of_kinks, interval, parameter_sets, takes_numbers
+from .points import GRID, WIDE, Call, clear_of_kinks, fixed_operands, interval, parameter_sets, takes_numbers
 
 __all__ = ["at_special_point", "declared_kinks_were_met", "no_undeclared_kink"]
 
@@ -67,9 +67,8 @@ def declared_kinks_were_met(met: dict[Kink, bool], primitive: Primitive) -> None
 
 def _has_an_inside(primitive: Primitive, kink: Kink) -> bool:
     """Whether the distance is 0 between two points as well, while the first operand runs over its interval."""
-    bounds = [interval(primitive, j) for j in range(len(primitive.vjps))]
-    fixed = [low + (0.37 + 0.2 * j) * (high - low) for j, (low, high) in enumerate(bounds)]
-    zero = [np.all(np.equal(kink.distance(float(x), *fixed[1:]), 0.0)) for x in np.linspace(*bounds[0], GRID)]
+    others = fixed_operands(primitive)[1:]
+    zero = [np.all(np.equal(kink.distance(float(x), *others), 0.0)) for x in np.linspace(*interval(primitive, 0), GRID)]
     return any(one and two for one, two in pairwise(zero))
 
 
@@ -78,12 +77,10 @@ def no_undeclared_kink(primitive: Primitive) -> None:
 
     Each operand in turn runs over its interval, while the others stay.
     """
-    arity = len(primitive.vjps)
     if not takes_numbers(primitive):
         return
     for params in parameter_sets(primitive):
-        bounds = [interval(primitive, j) for j in range(arity)]
-        fixed = [low + (0.37 + 0.2 * j) * (high - low) for j, (low, high) in enumerate(bounds)]
+        fixed = fixed_operands(primitive)
         for k, _ in vjps(primitive, Call(tuple(fixed), params)):
             _no_undeclared_kink_for(primitive, fixed, params, k)
 

@@ -32,6 +32,7 @@ __all__ = [
     "Shape",
     "banded_calls",
     "clear_of_kinks",
+    "fixed_operands",
     "inside",
     "interval",
     "limit_calls",
@@ -78,6 +79,12 @@ def interval(primitive: Primitive, argnum: int, low: float = LOW, high: float = 
     if end < low:
         return max(start, end - high + low), end
     return max(low, start), min(high, end)
+
+
+def fixed_operands(primitive: Primitive) -> list[float]:
+    """A number for each operand to stay at while another one runs over an interval."""
+    bounds = [interval(primitive, j) for j in range(len(primitive.vjps))]
+    return [low + (0.37 + 0.2 * j) * (high - low) for j, (low, high) in enumerate(bounds)]
 
 
 def inside(primitive: Primitive, args: Sequence[Any]) -> Any:
@@ -224,8 +231,7 @@ def banded_calls(primitive: Primitive) -> Iterator[Call]:
             if within and clear_of_kinks(primitive, args, params, margin=1e-3 * size):
                 yield Call(args, params)
         return
-    bounds = [interval(primitive, j) for j in range(arity)]
-    fixed = [low + (0.37 + 0.2 * j) * (high - low) for j, (low, high) in enumerate(bounds)]
+    fixed = fixed_operands(primitive)
     for k in range(arity):
         for low, high in pairwise(BANDS):
             sizes = np.geomspace(low, high, 32)[:-1]
@@ -286,8 +292,7 @@ def _beside(primitive: Primitive, kink: Kink, params: dict[str, Any]) -> list[tu
 
     So a kink is met that no floating-point number lies on, such as x² = 2.
     """
-    bounds = [interval(primitive, j) for j in range(len(primitive.vjps))]
-    fixed = [low + (0.37 + 0.2 * j) * (high - low) for j, (low, high) in enumerate(bounds)]
+    fixed = fixed_operands(primitive)
     bounds = [interval(primitive, j, -WIDE, WIDE) for j in range(len(primitive.vjps))]
     found = []
     for k, (start, end) in enumerate(bounds):

@@ -33,6 +33,7 @@ __all__ = ["assert_rule", "differentiable"]
 Law = Callable[[Primitive, Call], None]
 
 FIRST_ORDER: tuple[Law, ...] = (laws.derivative, laws.linear, laws.same_everywhere, laws.same_on_floats)
+FAR_OUT: tuple[Law, ...] = (laws.derivative, laws.linear, partial(laws.same_everywhere, far_out=True), laws.same_on_floats)
 FEW = 6  # numbers in the operands of a call that is tried in every dtype
 SIMPLE_NUMBERS = (1.0, 2.0, -1.0, -2.0, 0.5, 3.0, -3.0, 5.0, 10.0)  # tried in place of the number that broke a law
 
@@ -83,7 +84,7 @@ def assert_rule(primitive: Primitive, *, order: int = 3) -> None:
             for law in chosen:
                 _require(law, primitive, call)
         for call in points.scattered_calls(primitive):
-            for law in (laws.derivative, laws.linear, partial(laws.same_everywhere, far_out=True), laws.same_on_floats):
+            for law in FAR_OUT:
                 _require(law, primitive, call)
             if all(isinstance(arg, float) and 1e-3 <= abs(arg) <= 35.0 for arg in call.args):
                 _require(laws.in_small_dtypes, primitive, call)

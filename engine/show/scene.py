@@ -200,14 +200,15 @@ def far_uses(scene: Scene, row_of: dict[int, int]) -> set[tuple[str, int]]:
     to the next column crosses none.
     """
     latest: dict[int, int] = {}
+    column_of: dict[str, int] = {}
     for step in reversed(scene.steps):
-        here = min((latest.get(result, 0) for result in step.results), default=0) - 1
+        column_of[step.key] = here = min((latest.get(result, 0) for result in step.results), default=0) - 1
         for source, _ in step.arrows:
             latest[source] = min(latest.get(source, here), here)
     uses: list[tuple[int, int, str, int]] = []  # (column, row, step, operand)
     for step in scene.steps:
-        here = min((latest.get(result, 0) for result in step.results), default=0) - 1
-        uses += [(here, row_of[step.results[0]] if step.results else 0, step.key, source) for source, _ in step.arrows]
+        row = row_of[step.results[0]] if step.results else 0
+        uses += [(column_of[step.key], row, step.key, source) for source, _ in step.arrows]
     first: dict[tuple[int, int], int] = {}  # (operand, row) -> the column of its first use there
     for column, row, _, source in uses:
         first[source, row] = min(first.get((source, row), column), column)
