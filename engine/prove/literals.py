@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -16,12 +17,14 @@ def literal(data: Any) -> str:
         if not data.size:
             return f"np.zeros({data.shape}{dtype})"
         with np.printoptions(threshold=data.size + 1, linewidth=10**6):
-            numbers = np.array2string(data, separator=", ", formatter={"float": lambda x: repr(float(x))})
+            numbers = np.array2string(data, separator=", ", formatter={"float": lambda x: literal(float(x))})
         return f"np.array({' '.join(numbers.split())}{dtype})"
     if isinstance(data, tuple):
         return f"({', '.join(map(literal, data))}{',' * (len(data) == 1)})"
     if isinstance(data, np.generic):
-        return repr(data.item())
+        return literal(data.item())
+    if isinstance(data, float) and not math.isfinite(data):
+        return f"np.{data}" if data != -math.inf else "-np.inf"  # their repr is no Python
     if isinstance(data, type) and data.__module__ == "numpy":
         return f"np.{data.__name__}"
     return "..." if data is Ellipsis else repr(data)
