@@ -1,29 +1,36 @@
-"""The tables: `python -m tests.benchmarks [scalar] [tensor] [nn] [chain] [parts] [import] [checkers]`."""
+"""The tables: `python -m tests.benchmarks [scalar] [tensor] [nn] [chain] [parts] [import] [checkers]`, or one contest: `tensor.network`."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from . import chain, checkers, nn, parts as many_parts, scalar, startup, tensor
-from .timing import Contest
+from .timing import Contest, race
+
+CONTESTS: dict[str, Any] = {"scalar": scalar, "tensor": tensor, "nn": nn}
+PLACES = ["scalar.network", "scalar.expression", "tensor.network", "tensor.classifier", "tensor.elementwise"]
+PLACES += ["nn.lstm", "nn.conv", "nn.gpt", "nn.gpt_by_number"]
 
 console = Console(width=None if sys.stdout.isatty() else 120)
 
 
-def show(contest: Contest) -> None:
-    """Time a contest and print its table."""
-    contest.run()
+def show(place: str) -> None:
+    """Run the contest of that place, "module.name", and print its table."""
+    module, _, name = place.partition(".")
+    contest: Contest = getattr(CONTESTS[module], name)()
     table = Table(title=f"{contest.title}   [dim]{contest.goals}[/dim]", title_justify="left")
     for column in ("", "gc on", f"× {contest.reference}", "gc off", f"× {contest.reference}"):
         table.add_column(column, justify="right" if column else "left")
-    for name in contest.contenders:
-        row = [name]
-        for timing in (contest.with_gc[name], contest.without_gc[name]):
-            row += [_time(timing.seconds), f"{timing.ratio:.2f}"]
+    for contender, timings in race(place, contest).items():
+        row = [contender]
+        for timing in timings:
+            row += [_time(timing.seconds), f"{timing.ratio:.3g}"]
         table.add_row(*row)
     console.print(table)
 
@@ -65,19 +72,14 @@ def _time(seconds: float) -> str:
 
 def main(names: list[str]) -> int:
     """Print the tables that were asked for, all by default."""
-    parts = {
-        "scalar": lambda: [show(c) for c in scalar.contests()],
-        "tensor": lambda: [show(c) for c in tensor.contests()],
-        "nn": lambda: [show(c) for c in nn.contests()],
-        "chain": show_chain,
-        "parts": show_parts,
-        "import": show_import,
-        "checkers": checkers.main,
-    }
+    parts: dict[str, Callable[[], object]] = {place: lambda place=place: show(place) for place in PLACES}  # type: ignore[misc]
+    for module in CONTESTS:
+        parts[module] = lambda module=module: [show(place) for place in PLACES if place.startswith(module)]  # type: ignore[misc]
+    parts |= {"chain": show_chain, "parts": show_parts, "import": show_import, "checkers": checkers.main}
     if unknown := [name for name in names if name not in parts]:
         print(f"no benchmark named {', '.join(unknown)}; there are {', '.join(parts)}", file=sys.stderr)
         return 2
-    for name in names or parts:
+    for name in names or [name for name in parts if name not in PLACES]:
         parts[name]()
     return 0
 

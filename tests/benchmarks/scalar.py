@@ -5,67 +5,72 @@ from __future__ import annotations
 import itertools
 import math
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
-
-from engine import Value
 
 from .timing import Contest, Step
 
 X1, X2, W1, W2, B = 2.0, 0.0, -3.0, 1.0, 6.8813735870195432
 
 
-def contests() -> Iterator[Contest]:
-    """micrograd's network, and the README's expression.
-
-    The network comes first, before MyGrad and autograd are imported: the garbage collector walks all that
-    is in memory, and micrograd, whose graphs only it can free, would pay for their modules.
-    """
-    yield network()
-    yield expression()
-
-
 def expression() -> Contest:
     """tanh(x1*w1 + x2*w2 + b), forward and backward."""
 
-    def plain() -> tuple[float, ...]:
-        x1, x2, w1, w2, b = X1, X2, W1, W2, B
-        out = math.tanh(x1 * w1 + x2 * w2 + b)
-        slope = 1.0 - out * out
-        return slope * w1, slope * w2, slope * x1, slope * x2, slope
+    def plain() -> Step:
+        def step() -> tuple[float, ...]:
+            x1, x2, w1, w2, b = X1, X2, W1, W2, B
+            out = math.tanh(x1 * w1 + x2 * w2 + b)
+            slope = 1.0 - out * out
+            return slope * w1, slope * w2, slope * x1, slope * x2, slope
 
-    def ours() -> None:
-        x1, x2, w1, w2, b = Value(X1), Value(X2), Value(W1), Value(W2), Value(B)
-        (x1 * w1 + x2 * w2 + b).tanh().backward()
+        return step
 
-    contenders: dict[str, Step] = {"Python floats": plain, "chainrule": ours}
-    if micrograd := _import("micrograd.engine"):
+    def ours(**mode: bool) -> Step:
+        from engine import Value
 
-        def theirs() -> None:
-            x1, x2, w1, w2, b = map(micrograd.Value, (X1, X2, W1, W2, B))
-            _micrograd_tanh(micrograd.Value, x1 * w1 + x2 * w2 + b).backward()
+        def step() -> None:
+            x1, x2, w1, w2, b = Value(X1), Value(X2), Value(W1), Value(W2), Value(B)
+            (x1 * w1 + x2 * w2 + b).tanh().backward(**mode)
 
-        contenders["micrograd"] = theirs
-    if mygrad := _import("mygrad"):
+        return step
 
-        def with_mygrad() -> None:
+    def micrograd() -> Step:
+        from micrograd.engine import Value
+
+        def step() -> None:
+            x1, x2, w1, w2, b = map(Value, (X1, X2, W1, W2, B))
+            _micrograd_tanh(Value, x1 * w1 + x2 * w2 + b).backward()
+
+        return step
+
+    def mygrad() -> Step:
+        import mygrad
+
+        def step() -> None:
             x1, x2, w1, w2, b = map(mygrad.tensor, (X1, X2, W1, W2, B))
             mygrad.tanh(x1 * w1 + x2 * w2 + b).backward()
 
-        contenders["MyGrad"] = with_mygrad
-    if autograd := _import("autograd"):
+        return step
+
+    def autograd() -> Step:
         import autograd.numpy as anp
+        from autograd import value_and_grad
 
-        gradient = autograd.value_and_grad(lambda p: anp.tanh(p[0] * p[2] + p[1] * p[3] + p[4]))
-        contenders["autograd"] = lambda: gradient((X1, X2, W1, W2, B))
-    if torch := _import("torch"):
+        gradient = value_and_grad(lambda p: anp.tanh(p[0] * p[2] + p[1] * p[3] + p[4]))
+        return lambda: gradient((X1, X2, W1, W2, B))
 
-        def with_torch() -> None:
+    def torch() -> Step:
+        import torch
+
+        def step() -> None:
             x1, x2, w1, w2, b = (torch.tensor(v, dtype=torch.float64, requires_grad=True) for v in (X1, X2, W1, W2, B))
             torch.tanh(x1 * w1 + x2 * w2 + b).backward()
 
-        contenders["PyTorch"] = with_torch
-    return Contest("tanh(x1*w1 + x2*w2 + b)", "Python floats", contenders, "≤ 45 × floats, micrograd ≥ 1.5 × ours")
+        return step
+
+    contenders = {"Python floats": plain, "chainrule": ours, "chainrule, lean": lambda: ours(retain_graph=False)}
+    contenders |= {"micrograd": micrograd, "MyGrad": mygrad, "autograd": autograd, "PyTorch": torch}
+    return Contest("tanh(x1*w1 + x2*w2 + b)", "Python floats", contenders, "≤ 42 × floats")
 
 
 def _micrograd_tanh(kind: Any, x: Any) -> Any:
@@ -82,13 +87,22 @@ def _micrograd_tanh(kind: Any, x: Any) -> Any:
 
 def network() -> Contest:
     """An MLP 2-16-16-1, a number a node, over 20 samples: loss and gradients."""
-    contenders: dict[str, Step] = {"chainrule": _network_of(Value)}
-    if micrograd := _import("micrograd.engine"):
-        contenders = {"micrograd": _network_of(micrograd.Value)} | contenders
-    return Contest("scalar MLP 2-16-16-1, 20 samples", next(iter(contenders)), contenders, "micrograd ≥ 4 × ours", turn=1.0, rounds=7)
+
+    def ours(**mode: bool) -> Step:
+        from engine import Value
+
+        return _network_of(Value, **mode)
+
+    def micrograd() -> Step:
+        from micrograd.engine import Value
+
+        return _network_of(Value)
+
+    contenders = {"micrograd": micrograd, "chainrule": ours, "chainrule, lean": lambda: ours(retain_graph=False)}
+    return Contest("scalar MLP 2-16-16-1, 20 samples", "micrograd", contenders, "micrograd ≥ 7 × ours", turn=1.0)
 
 
-def _network_of(kind: Callable[[float], Any]) -> Step:
+def _network_of(kind: Callable[[float], Any], **mode: bool) -> Step:
     """One step of training, the same lines for any class of numbers."""
     draw = random.Random(0).uniform
     sizes = [2, 16, 16, 1]
@@ -108,16 +122,6 @@ def _network_of(kind: Callable[[float], Any]) -> Step:
             loss = loss + (hidden[0] - target) ** 2
         for p in parameters:
             p.grad = 0.0
-        loss.backward()  # type: ignore[attr-defined]
+        loss.backward(**mode)  # type: ignore[attr-defined]
 
     return step
-
-
-def _import(name: str) -> Any:
-    """A library that may not be installed."""
-    from importlib import import_module
-
-    try:
-        return import_module(name)
-    except ImportError:
-        return None
