@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
+from weakref import getweakrefcount
 
 import numpy as np
 
 from .node import Node, describe, operands
 
-__all__ = ["as_stored", "copy_as_float", "fingerprint", "is_view", "read_only", "source", "was_written"]
+__all__ = ["ASSIGNED", "as_stored", "copy_as_float", "fingerprint", "is_view", "read_only", "source", "was_written"]
 
 
 def as_stored(data: Any) -> Any:
@@ -61,9 +63,25 @@ def is_view(data: Any) -> bool:
     return type(data) is np.ndarray and data.base is not None
 
 
+ASSIGNED = -1  # in place of a fingerprint (no hash is -1): nothing has used the array since it was assigned, so no node can be wrong
+_holders = getattr(sys, "getrefcount", lambda _: 3)
+
+
 def was_written(node: Node) -> bool:
-    """Whether the user wrote to a leaf's array since its fingerprint was taken."""
-    return node._fingerprint is not None and node._fingerprint != fingerprint(node._data)
+    """Whether the user wrote to a leaf's array since its fingerprint was taken.
+
+    If not, and nobody else holds the array any more, nobody can write to it either, and it needs no fingerprint.
+    """
+    known = node._fingerprint
+    if known is None:
+        return False
+    if known != ASSIGNED and known != fingerprint(node._data):
+        return True
+    node._fingerprint = None
+    # 2: the node, and the argument here.  A view writes to the memory of an array that this count does not know.
+    if _holders(node._data) > 2 or node._data.base is not None or getweakrefcount(node._data):
+        node._fingerprint = fingerprint(node._data) if known == ASSIGNED else known
+    return False
 
 
 def fingerprint(data: np.ndarray[Any, Any]) -> int:
@@ -87,3 +105,7 @@ def fingerprint(data: np.ndarray[Any, Any]) -> int:
 
 _COLUMN = np.arange(257, dtype=np.uint64)
 _WEIGHTS = (2 * _COLUMN + 1) * np.uint64(0x9E3779B97F4A7C15) + (_COLUMN**3 << 20)  # odd, no two alike, not evenly spaced
+
+# glibc gives the memory of a freed array back to the system and faults it in again at the next step, until a block of the
+# size has been freed once: from then on it keeps blocks up to that size, 32 MiB at most.  This one is never touched.
+np.empty((32 << 20) - (64 << 10), np.uint8)

@@ -66,10 +66,11 @@ def binary(kind: type[Node], primitive: Primitive, plain: Callable[..., Any], co
             return plain(self, other)
         if type(x) is float and type(y) is float:
             forward = on_floats
-        elif (self._primitive is None and self._fingerprint is not None) or (
+        elif (self._primitive is None and self._fingerprint is not None) or (  # perhaps the user wrote to it
             type(other) is not float and of_other is not np.ndarray and other._primitive is None and other._fingerprint is not None
         ):
-            return plain(self, other)  # perhaps the user wrote to it
+            x = y = None  # `was_written` counts who holds the arrays
+            return plain(self, other)
         else:
             forward = on_arrays
         try:
@@ -115,6 +116,7 @@ def unary(kind: type[Node], primitive: Primitive, plain: Callable[..., Any]) -> 
         if type(x) is float:
             forward = on_floats
         elif self._primitive is None and self._fingerprint is not None:  # perhaps the user wrote to it
+            x = None
             return plain(self)
         else:
             forward = on_arrays

@@ -41,7 +41,7 @@ class Node:
         "_x", "_y",         # the operands; read them with `operands`
         "_params",          # the primitive's parameters, or None
         "_id",              # the time of creation; after an assignment to `data`, of that
-        "_fingerprint",     # leaves only: of an array that the user can write to, else None
+        "_fingerprint",     # leaves only: of an array that the user may have written to, else None
         "_requires_grad",   # whether gradients flow to it
         "_code", "_lasti",  # the instruction that created the node
         "__weakref__",

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from . import backprop, fast, modes
-from .arrays import as_stored, copy_as_float, fingerprint, is_view, read_only, was_written
+from .arrays import ASSIGNED, as_stored, copy_as_float, fingerprint, is_view, read_only, was_written
 from .handmade import Handmade
 from .node import Pending, describe, location, new_node, next_id, operands
 from .operators import Operators
@@ -86,8 +86,9 @@ def record(primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) ->
 
 
 def _renew(leaf: Value) -> None:
-    """A leaf whose array was written to counts as assigned."""
-    leaf._fingerprint, leaf._id = fingerprint(leaf._data), next_id()
+    """A leaf whose array was written to counts as assigned, and is used now."""
+    leaf._fingerprint, leaf._id = ASSIGNED, next_id()
+    was_written(leaf)
 
 
 class _IsEngine(dict[str, bool]):
@@ -159,7 +160,7 @@ class Value(Operators):
                 self._grad = None  # it has the shape and dtype of the data, always
             self._data = new
         if self._primitive is None:
-            self._fingerprint = fingerprint(self._data) if type(self._data) is np.ndarray else None
+            self._fingerprint = ASSIGNED if type(self._data) is np.ndarray else None
         else:  # its operands no longer give its data, so it can pass no gradient on to them
             self._x, self._y, self._params = (), None, None
         self._id = next_id()  # younger than its users: that is how the backward pass notices

@@ -85,7 +85,9 @@ class Optimizer:
             FloatingPointError: a gradient contains a NaN or an inf; nothing was changed.
         """
         for i, p, g in finite_gradients(self.params):
-            data, s = p.data, self.state[i]
+            data, s = p._data, self.state[i]
+            if type(data) is np.ndarray:
+                p.data = data  # it counts as assigned before it is written to, also if the update breaks off
             if s is None or not all(hasattr(s, name) for name in self.memory):  # also where a setting now asks for more
                 kept = {} if s is None else vars(s)
                 s = self.state[i] = SimpleNamespace(**{"t": 0} | {name: self.start(data) for name in self.memory} | kept)
@@ -96,9 +98,8 @@ class Optimizer:
                 for row in range(0, len(data), rows):
                     part = slice(row, row + rows)
                     self.update(data[part], g[part], SimpleNamespace(t=s.t, **{name: getattr(s, name)[part] for name in self.memory}))
-                p.data = data
-            else:
-                p.data = self.update(data, g, s)
+            elif (new := self.update(data, g, s)) is not data:
+                p.data = new
 
     def update(self, p: Any, g: Any, s: SimpleNamespace) -> Any:
         """One update of a parameter p with gradient g and state s; returns the new p.
