@@ -22,7 +22,7 @@ import numpy as np
 
 from . import modes
 from .arrays import is_view, source, was_written
-from .fast import push_scalar
+from .fast import push_scalars, route
 from .handmade import Handmade
 from .node import Node, Pending, age, describe, frozen, location, operands, reachable, was_frozen
 from .primitives import Primitive
@@ -205,9 +205,13 @@ def backprop(
         if root._primitive is None:
             leaves[root] = seed
         else:
-            order, cut = _route(root, pending, oldest)
+            order, cut = (route(root, pending), False) if oldest < 0 else _route(root, pending, oldest)
+            plain = not (create_graph or cut or frozen or (modes.active and modes.is_anomaly_enabled()))
             root._grad = seed
-            _push(order, leaves, pending, oldest if cut else -1, create_graph, retain_graph)
+            if plain:
+                push_scalars(order, leaves, pending, retain_graph)
+            if order:
+                _push(order, leaves, pending, oldest if cut else -1, plain, create_graph, retain_graph)
         if accumulate:
             found = iter(leaves.items())
             try:
@@ -231,8 +235,7 @@ def _route(root: Node, pending: Pending, oldest: float) -> tuple[list[Node], boo
     order, cut = [root], False
     root._grad = pending
     for node in order:  # the list grows while it is read
-        x, y = node._x, node._y
-        for operand in x if type(x) is tuple else (x,) if y is None else (x, y):
+        for operand in operands(node):
             if type(operand) is not float and operand._requires_grad:
                 if operand._id < oldest:
                     cut = True
@@ -243,9 +246,16 @@ def _route(root: Node, pending: Pending, oldest: float) -> tuple[list[Node], boo
     return order, cut
 
 
-def _push(order: list[Node], leaves: dict[Any, Any], pending: Pending, oldest: float, create_graph: bool, retain_graph: bool) -> None:
+def _push(
+    order: list[Node],
+    leaves: dict[Any, Any],
+    pending: Pending,
+    oldest: float,
+    plain: bool,
+    create_graph: bool,
+    retain_graph: bool,
+) -> None:
     """Let each node, youngest first, pass its cotangent on to its operands."""
-    plain = not (modes.is_anomaly_enabled() or create_graph or frozen) and oldest < 0
     owned: set[Node] = set()  # nodes whose gradient so far is an array that this pass made, and that nobody else holds
     unwritten: set[Node] = set()  # leaves that were asked already
     parts: dict[Node, list[tuple[Any, Node, Any]]] = {}  # what came back from parts of a node: (cotangent, the part, its parameters)
@@ -274,18 +284,19 @@ def _push(order: list[Node], leaves: dict[Any, Any], pending: Pending, oldest: f
                 operand._grad = contribution
 
     while order:
+        if plain and type(order[-1]._grad) is float:
+            push_scalars(order, leaves, pending, retain_graph)
+            if not order:
+                break
         node = order.pop()
         if parts and node in parts:
             add(_from_parts(node, parts.pop(node), create_graph), None)
         g, primitive, x = node._grad, node._primitive, node._x
-        if plain and type(g) is float and primitive.elementwise and node._params is None and push_scalar(node, g, leaves, pending):
-            if retain_graph:
-                continue
-        elif g is pending:  # no use of this node passed anything on
+        if g is pending:  # no use of this node passed anything on
             node._grad = None
         else:
             owned.discard(node)
-            waits = primitive.sum_back and x._id < node._id and (x not in parts or parts[x][0][1]._primitive is primitive)
+            waits = primitive.sum_back and type(x._data) is np.ndarray and x._id < node._id and (x not in parts or parts[x][0][1]._primitive is primitive)
             if waits and (x._primitive or x in unwritten or not must_be_unwritten(node) or not was_written(x)):
                 if must_be_unwritten(node):
                     unwritten.add(x)

@@ -1,8 +1,8 @@
 """The fast path: the steps that scalar graphs live on, written out.
 
 Nothing here says anything new.  `binary` and `unary` do what `value.record` does, for one primitive on one
-or two operands without parameters; `push_scalar` does what `backprop.contributions` does, for one node
-whose numbers are Python floats.  Each leaves every unusual case to the plain definition.
+or two operands without parameters; `push_scalars` does what `backprop.contributions` and the loop around it do,
+for nodes whose numbers are Python floats; `route` is written for speed alone.  Each leaves every unusual case to the plain definition.
 `tests/core/test_fast.py` holds them to it.
 
 Where the time goes: on a graph of single numbers a function call costs about as much as the arithmetic of
@@ -19,10 +19,11 @@ import numpy as np
 
 from . import modes
 from .arrays import as_stored
-from .node import Node, Pending, next_id
+from .node import Node, Pending, age, next_id
 from .primitives import Primitive
+from .primitives.arithmetic import add, multiply
 
-__all__ = ["install", "push_scalar"]
+__all__ = ["install", "push_scalars", "route"]
 
 _new = object.__new__
 _frame = sys._getframe
@@ -148,54 +149,93 @@ def unary(kind: type[Node], primitive: Primitive, plain: Callable[..., Any]) -> 
     return method
 
 
-def push_scalar(node: Node, g: float, leaves: dict[Node, Any], pending: Pending) -> bool:
-    """Add what a node passes on to the gradients of its operands, if all are Python floats; False if they are not."""
-    x, y, rules, out, born = node._x, node._y, node._primitive.float_vjps, node._data, node._id
-    try:
+def route(root: Node, pending: Pending) -> list[Node]:
+    """The interior nodes on the way from the root to the leaves, oldest first, each with the gradient `pending`."""
+    order, found = [], [root]
+    root._grad = pending
+    while found:  # depth first, the second operand before the first: nearly by age, which makes the sort cheap
+        node = found.pop()
+        order.append(node)
+        x, y = node._x, node._y
         if y is None:
-            if type(x) is tuple or x._id > born or not x._requires_grad:
-                return False
-            to_x = rules[0](g, out, x._data)
+            for x in x if type(x) is tuple else (x,):
+                if type(x) is not float and x._primitive is not None and x._grad is not pending and x._requires_grad:
+                    x._grad = pending
+                    found.append(x)
+            continue
+        if type(x) is not float and x._primitive is not None and x._grad is not pending and x._requires_grad:
+            x._grad = pending
+            found.append(x)
+        if type(y) is not float and y._primitive is not None and y._grad is not pending and y._requires_grad:
+            y._grad = pending
+            found.append(y)
+    order.reverse()
+    order.sort(key=age)
+    return order
+
+
+def push_scalars(order: list[Node], leaves: dict[Node, Any], pending: Pending, retain_graph: bool) -> None:
+    """Let node after node, youngest first, pass its cotangent on to its operands and leave the order, as long as all are Python floats."""
+    done = 0
+    for node in reversed(order):
+        g = node._grad
+        if type(g) is not float:
+            break
+        x, y, born, primitive = node._x, node._y, node._id, node._primitive
+        if y is None:
+            if type(x) is tuple or x._id > born or not primitive.elementwise or node._params is not None:
+                break
+            try:
+                to_x = primitive.float_vjps[0](g, node._data, x._data)
+            except (ArithmeticError, ValueError, TypeError):  # 1/0.0: NumPy has an answer; no rule: the definition says so
+                break
             if type(to_x) is not float:
-                return False
+                break
+        else:
+            if type(x) is float:
+                x_data, x = x, None
+            elif x._id > born:
+                break
+            else:
+                x_data, x = x._data, x if x._requires_grad else None
+            if type(y) is float:
+                y_data, y = y, None
+            elif y._id > born:
+                break
+            else:
+                y_data, y = y._data, y if y._requires_grad else None
+            if primitive is multiply:  # these two rules are most of a scalar graph
+                to_x, to_y = g * y_data, g * x_data
+            elif primitive is add:
+                to_x = to_y = g
+            elif not primitive.elementwise or node._params is not None:
+                break
+            else:
+                to_x = to_y = g
+                try:
+                    if x is not None:
+                        to_x = primitive.float_vjps[0](g, node._data, x_data, y_data)
+                    if y is not None:
+                        to_y = primitive.float_vjps[1](g, node._data, x_data, y_data)
+                except (ArithmeticError, ValueError, TypeError):
+                    break
+                if type(to_x) is not float or type(to_y) is not float:
+                    break
+        done += 1
+        if x is not None:
             if x._primitive is None:
                 leaves[x] = leaves[x] + to_x if x in leaves else to_x
             else:
                 so_far = x._grad
                 x._grad = to_x if so_far is pending else so_far + to_x
-            return True
-        if type(x) is float:
-            x_data, x_wanted = x, False
-        else:
-            x_data, x_wanted = x._data, x._requires_grad
-            if x._id > born:
-                return False
-        if type(y) is float:
-            y_data, y_wanted = y, False
-        else:
-            y_data, y_wanted = y._data, y._requires_grad
-            if y._id > born:
-                return False
-        if x_wanted:
-            to_x = rules[0](g, out, x_data, y_data)
-            if type(to_x) is not float:
-                return False
-        if y_wanted:
-            to_y = rules[1](g, out, x_data, y_data)
-            if type(to_y) is not float:
-                return False
-        if x_wanted:
-            if x._primitive is None:
-                leaves[x] = leaves[x] + to_x if x in leaves else to_x
-            else:
-                so_far = x._grad
-                x._grad = to_x if so_far is pending else so_far + to_x
-        if y_wanted:
+        if y is not None:
             if y._primitive is None:
                 leaves[y] = leaves[y] + to_y if y in leaves else to_y
             else:
                 so_far = y._grad
                 y._grad = to_y if so_far is pending else so_far + to_y
-        return True
-    except (ArithmeticError, ValueError, TypeError):  # 1/0.0: NumPy has an answer; no rule for an operand: the definition says so
-        return False
+        if not retain_graph:
+            node._grad = node._y = None
+            node._x = ()
+    if done:
+        del order[-done:]
