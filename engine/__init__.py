@@ -66,6 +66,8 @@ def __getattr__(name: str) -> _Any:
     if name in COMPOSITES:
         return COMPOSITES[name]
     if name in TABLE:
+        if TABLE[name].built_in:  # it stays what it is, and need not be looked for again
+            globals()[name] = TABLE[name]
         return TABLE[name]
     raise AttributeError(f"module 'engine' has no attribute {name!r}")
 

@@ -45,12 +45,7 @@ def fit(contribution: Any, operand: Node, primitive: Primitive) -> Any:
     This is the one place where broadcasting is undone.
     """
     like = operand._data
-    if type(contribution) is type(like) is np.ndarray:
-        have, want = contribution.shape, like.shape
-        if have == want and contribution.dtype is like.dtype:
-            return contribution
-    else:
-        have, want = np.shape(contribution), np.shape(like)
+    have, want = np.shape(contribution), np.shape(like)
     if have != want:
         lead = len(have) - len(want)
         stretched = tuple(range(lead))
@@ -92,8 +87,10 @@ def contributions(node: Node, g: Any, *, record: bool = False, oldest: float = -
         if type(operand) is float:
             args.append(operand)
             continue
-        leaf = operand if operand._requires_grad else source(operand)  # of a constant nobody else asks
-        if leaf._id > node._id or (leaf._primitive is None and must_be_unwritten(node) and was_written(leaf)):
+        leaf = operand if operand._requires_grad or operand._primitive is None else source(operand)  # of a constant nobody else asks
+        if leaf._id > node._id or (
+            leaf._primitive is None and leaf._fingerprint is not None and must_be_unwritten(node) and was_written(leaf)
+        ):
             raise MutationError(
                 f"{primitive.name} used {describe(operand)} at {location(node)}, and its data was changed since, "
                 "so the backward pass would mix two sets of numbers; run the forward pass again before backward()"
@@ -107,7 +104,7 @@ def contributions(node: Node, g: Any, *, record: bool = False, oldest: float = -
     out = node if record else node._data
     if type(out) is float and primitive.elementwise:
         g, out, *args = map(np.float64, (g, out, *args))  # for 1/0.0 and the like NumPy has an answer
-    params, rules = node._params, primitive.vjps
+    params, rules, plain = node._params, primitive.vjps, primitive.built_in and not (record or modes.active)
     together = rules[0](g, out, *args, argnums=range(len(inputs)), **params or {}) if primitive.at_once else ()
     for argnum, operand in enumerate(inputs):
         if type(operand) is float or not operand._requires_grad or operand._id < oldest:
@@ -122,7 +119,11 @@ def contributions(node: Node, g: Any, *, record: bool = False, oldest: float = -
             raise TypeError(f"{primitive.name} has no derivative with respect to operand {argnum}, {describe(operand)}; detach() it")
         else:
             contribution = rules[argnum](g, out, *args, **params) if params else rules[argnum](g, out, *args)
-        yield operand, _received(contribution, operand, node, record)
+        like = operand._data
+        fits = type(contribution) is type(like) is np.ndarray and contribution.shape == like.shape and contribution.dtype is like.dtype
+        if not (plain and fits):  # most need nothing more
+            contribution = _received(contribution, operand, node, record)
+        yield operand, contribution
 
 
 def _received(contribution: Any, operand: Node, node: Node, record: bool) -> Any:

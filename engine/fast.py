@@ -1,7 +1,7 @@
 """The fast path: the steps that scalar graphs live on, written out.
 
-Nothing here says anything new.  `binary` and `unary` do what `value.record` does, for one primitive on one
-or two operands without parameters; `push_scalars` does what `backprop.contributions` and the loop around it do,
+Nothing here says anything new.  `binary`, `reflected` and `unary` do what `value.record` does, for one primitive
+on one or two operands without parameters; `push_scalars` does what `backprop.contributions` and the loop around it do,
 for nodes whose numbers are Python floats; `route` is written for speed alone.  Each leaves every unusual case to the plain definition.
 `tests/core/test_fast.py` holds them to it.
 
@@ -19,28 +19,45 @@ import numpy as np
 
 from . import modes
 from .arrays import as_stored
-from .node import Node, Pending, age, next_id
-from .primitives import Primitive
+from .node import Node, Pending, age, new_node, next_id
+from .primitives import TABLE, Primitive
 from .primitives.arithmetic import add, multiply
 
 __all__ = ["install", "push_scalars", "route"]
 
 _new = object.__new__
 _frame = sys._getframe
+_DOUBLE = np.dtype(np.float64)
 
 
-def install(kind: type[Node], constant: Callable[[Any, Any], Any]) -> None:
-    """Put a fast method before each plain one that the class inherits with a `primitive` of one or two operands.
+def install(kind: type[Node], constant: Callable[[Any, Any], Any], record: Callable[..., Any]) -> None:
+    """Give the primitives of one or two operands their `fast` methods, and the class one before each plain one that it inherits.
 
     Args:
         kind: the class, and that of the results.
         constant: makes an operand of an array, in the dtype that it has beside another.
+        record: the definition, as record(primitive, args, params, written_out=False).
     """
+    for primitive in TABLE.values():
+
+        def first(*args: Any, primitive: Primitive = primitive) -> Any:
+            return record(primitive, args, {}, written_out=False)
+
+        def second(self: Any, other: Any, primitive: Primitive = primitive) -> Any:
+            return record(primitive, (other, self), {}, written_out=False)
+
+        if not primitive.variadic and len(primitive.vjps) == 1:
+            primitive.fast = (unary(kind, primitive, first), None)
+        elif not primitive.variadic and len(primitive.vjps) == 2:
+            primitive.fast = (binary(kind, primitive, first, constant), reflected(kind, primitive, second))
     for name in dir(kind):
         plain = getattr(kind, name)
-        primitive = getattr(plain, "primitive", None)
+        primitive, place = getattr(plain, "rule", (None, 0))
         if primitive is not None:
-            method = unary(kind, primitive, plain) if len(primitive.vjps) == 1 else binary(kind, primitive, plain, constant)
+            if place:
+                method = reflected(kind, primitive, plain)
+            else:
+                method = unary(kind, primitive, plain) if len(primitive.vjps) == 1 else binary(kind, primitive, plain, constant)
             method.__name__, method.__doc__, method.__wrapped__ = plain.__name__, plain.__doc__, plain
             setattr(kind, name, method)
 
@@ -55,7 +72,7 @@ def binary(kind: type[Node], primitive: Primitive, plain: Callable[..., Any], co
             y, wanted = other._data, wanted or other._requires_grad
         elif of_other is float:
             y = other
-        elif of_other is int:
+        elif of_other is int or (of_other is np.float64 and (type(x) is float or x.dtype is _DOUBLE)):
             y = other = float(other)
         elif of_other is np.ndarray and other.ndim:
             other = constant(other, (self,))
@@ -100,6 +117,30 @@ def binary(kind: type[Node], primitive: Primitive, plain: Callable[..., Any], co
         node._code = frame.f_code
         node._lasti = frame.f_lasti
         return node
+
+    return operator
+
+
+def reflected(kind: type[Node], primitive: Primitive, plain: Callable[..., Any]) -> Any:
+    """The method of an operator whose left operand is a number, 2 * b; `plain` is its definition."""
+    on_floats, on_arrays = primitive.float_forward, primitive.forward
+
+    def operator(self: Node, other: Any) -> Any:
+        y, of_other = self._data, type(other)
+        if of_other is int or (of_other is np.float64 and (type(y) is float or y.dtype is _DOUBLE)):
+            other = float(other)
+        elif of_other is not float:
+            return plain(self, other)
+        if modes.active or (self._primitive is None and self._fingerprint is not None):  # perhaps the user wrote to it
+            y = None
+            return plain(self, other)
+        try:
+            result = on_floats(other, y) if type(y) is float else on_arrays(other, y)
+        except (ArithmeticError, ValueError, TypeError):
+            return plain(self, other)
+        if type(result) is complex:
+            return plain(self, other)
+        return new_node(kind, as_stored(result), primitive, other, self, None, self._requires_grad, _frame(1))
 
     return operator
 

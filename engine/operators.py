@@ -38,7 +38,7 @@ def _operator(primitive: Primitive) -> Any:
     def operator(self: Any, other: Any) -> Any:
         return primitive(self, other) if isinstance(other, _OPERANDS) else NotImplemented
 
-    operator.__name__, operator.__doc__, operator.primitive = primitive.name, primitive.__doc__, primitive  # type: ignore[attr-defined]
+    operator.__name__, operator.__doc__, operator.rule = primitive.name, primitive.__doc__, (primitive, 0)  # type: ignore[attr-defined]
     return operator
 
 
@@ -48,7 +48,7 @@ def _reflected(primitive: Primitive) -> Any:
     def operator(self: Any, other: Any) -> Any:
         return primitive(other, self) if isinstance(other, _OPERANDS) else NotImplemented
 
-    operator.__name__, operator.__doc__ = primitive.name, primitive.__doc__
+    operator.__name__, operator.__doc__, operator.rule = primitive.name, primitive.__doc__, (primitive, 1)  # type: ignore[attr-defined]
     return operator
 
 
@@ -60,7 +60,7 @@ def _method(function: Callable[..., Any]) -> Any:
 
     method.__name__, method.__doc__ = function.__name__, function.__doc__
     if isinstance(function, Primitive) and len(function.vjps) == 1 and not function.variadic:
-        method.primitive = function  # type: ignore[attr-defined]
+        method.rule = (function, 0)  # type: ignore[attr-defined]
     return method
 
 
@@ -152,8 +152,8 @@ class Operators(Node):
         if out is not None:
             raise TypeError(f"np.{ufunc.__name__} cannot write into out= here: a recorded value is never changed in place; use the result")
         if method == "__call__":
-            if ufunc in DISPATCH:
-                return DISPATCH[ufunc](*inputs, **params)
+            if made := DISPATCH.get(ufunc):
+                return made(*inputs, **params) if params else made(*inputs)
             if ufunc in PLAIN:
                 return ufunc(*map(_plain, inputs), **params)
         reduction = _REDUCTIONS.get(ufunc)

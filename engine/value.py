@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -35,8 +36,18 @@ _HERE = os.path.dirname(__file__) + os.sep
 # ── recording ─────────────────────────────────────────────────────────────────
 
 
-def record(primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Value:
-    """Apply a primitive to operands of which one at least is a Value, and enter the result in the graph."""
+def record(primitive: Primitive, args: Sequence[Any], params: dict[str, Any], *, written_out: bool = True) -> Value:
+    """Apply a primitive to operands of which one at least is a Value, and enter the result in the graph.
+
+    Without parameters, the primitive's written-out method does it, if there is one; `written_out=False` is its definition.
+    """
+    if written_out and not params:
+        reflected = not isinstance(args[0], Value)
+        if method := primitive.fast[reflected]:
+            made: Value = method(args[1], args[0]) if reflected else method(*args)
+            frame = _users_frame()
+            made._code, made._lasti = frame.f_code, frame.f_lasti
+            return made
     inputs, data = [], []
     scalars, wanted = primitive.elementwise, False
     for arg in args:
@@ -65,9 +76,7 @@ def record(primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) ->
     if primitive.sum_back and inputs[0]._primitive is None and is_view(result) and was_written(inputs[0]):
         _renew(inputs[0])
 
-    frame = _frame(1)
-    while _is_engine[frame.f_code.co_filename] and frame.f_back:
-        frame = frame.f_back
+    frame = _users_frame()
     if params and not primitive.built_in:  # the table's own rules have theirs copied already
         params = {key: value.copy() if isinstance(value, (np.ndarray, list)) else value for key, value in params.items()}
     if not modes.active or modes.is_grad_enabled():
@@ -83,6 +92,14 @@ def record(primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) ->
         made_from = ", ".join(map(describe, inputs))
         backprop.check_finite(result, f"forward of {primitive.name} at {location(node)}, from {made_from}")
     return node
+
+
+def _users_frame() -> FrameType:
+    """Where the user's code called the primitive that `record` is to apply."""
+    frame = _frame(3)
+    while _is_engine[frame.f_code.co_filename] and frame.f_back:
+        frame = frame.f_back
+    return frame
 
 
 def _renew(leaf: Value) -> None:
@@ -376,4 +393,4 @@ def stop_gradient(value: Any) -> Any:
 
 
 Value.__record__ = staticmethod(record)  # type: ignore[attr-defined]  # what a primitive calls when it meets a Value
-fast.install(Value, _constant)
+fast.install(Value, _constant, record)

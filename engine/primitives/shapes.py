@@ -128,7 +128,7 @@ astype = primitive(
 
 _transpose = primitive(
     "transpose",
-    lambda x, axes=None: np.transpose(x, axes),
+    lambda x, axes=None: x.transpose(axes) if type(x) is np.ndarray else np.transpose(x, axes),
     lambda g, out, x, axes=None: np.transpose(g, axes if axes is None else np.argsort(np.arange(len(axes))[list(axes)])),
     symbol="T",
     cases=[Case(((2, 3),)), Case(((2, 3, 1),), {"axes": (1, 2, 0)}), Case(((2, 3, 1),), {"axes": (-1, 0, 1)})],
@@ -139,7 +139,7 @@ _transpose = primitive(
 @composite(np.transpose, np.permute_dims)
 def transpose(x: Any, axes: Sequence[int] | None = None) -> Any:
     """x with its axes in another order, reversed by default."""
-    return _transpose(x, axes=None if axes is None else sides(axes))
+    return _transpose(x) if axes is None else _transpose(x, axes=sides(axes))
 
 
 @move(np.swapaxes)

@@ -98,6 +98,8 @@ class Primitive:
         self.at_once = rule is not None and "argnums" in rule.co_varnames[: rule.co_argcount + rule.co_kwonlyargcount]
         # What runs when every operand is a Python float; `bind_float_math` puts faster ones here.
         self.float_forward, self.float_vjps = forward, self.vjps
+        # How `engine.fast` records it if it has one or two operands: the method of the first operand, and of the second.
+        self.fast: tuple[Any, Any] = (None, None)
         code = getattr(forward, "__code__", None)
         self.params = code.co_varnames[len(self.vjps) : code.co_argcount + code.co_kwonlyargcount] if code and not variadic else ()
 
@@ -121,9 +123,11 @@ class Primitive:
             raise TypeError(f"{self.name}() needs {arity} operand(s), got {len(args)}")
         if len(args) - arity > len(self.params):
             raise TypeError(f"{self.name}() takes {arity} operand(s) and {len(self.params)} parameter(s), got {len(args)} arguments")
-        params.update(zip(self.params, args[arity:], strict=False))
-        for key in params.keys() - set(self.params):
-            raise TypeError(f"{self.name}() has no parameter {key!r} here; it takes {', '.join(self.params) or 'none'}")
+        if len(args) > arity:
+            params.update(zip(self.params, args[arity:], strict=False))
+        for key in params:
+            if key not in self.params:
+                raise TypeError(f"{self.name}() has no parameter {key!r} here; it takes {', '.join(self.params) or 'none'}")
         return args[:arity]
 
     @staticmethod
