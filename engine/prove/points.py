@@ -279,8 +279,7 @@ def special_calls(primitive: Primitive) -> Iterator[Call]:
             columns = [np.concatenate([first, *on_kinks]), *(np.tile(other, 1 + len(on_kinks)) for other in others)]
             yield from _calls_on_rows(primitive, columns, params)
             rows = [row for kink in primitive.kinks for row in _beside(primitive, kink, params)]
-            if rows:
-                yield from _calls_on_rows(primitive, list(zip(*rows, strict=True)), params)
+            yield from _calls_on_rows(primitive, list(zip(*rows, strict=True)), params)
         return
     for shapes, params in primitive.cases:
         for numbers in TIED:

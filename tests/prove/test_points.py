@@ -207,6 +207,12 @@ def test_ordinary_numbers_are_distinct_short_inside_and_off_the_kinks(domain):
             np.testing.assert_array_equal(every, np.round(every, 1))  # a failure shows short numbers
 
 
+@pytest.mark.parametrize("count", [59, 79, 80, 90, 100, 799, 940, 9_500])
+def test_there_are_numbers_enough_for_large_cases(count):
+    (args,) = numbers(ordinary(entry(lambda x: np.sum(x), cases=[Case(((1, 1, count),))])))
+    assert len(set(args[0].ravel().tolist())) == count
+
+
 def test_numbers_that_no_draw_keeps_off_the_kinks_are_left_out():
     everywhere = Kink("everywhere", "0", lambda x: 0.0 * x)
     assert ordinary(entry(kinks=[everywhere])) == []
