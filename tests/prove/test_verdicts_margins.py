@@ -189,3 +189,43 @@ def test_a_rule_is_judged_in_the_dtype_that_it_is_used_in(dtype, factor, verdict
 def test_where_a_function_saturates_its_derivative_is_zero_beside_its_range(function, x):
     assert check(function, x)
     assert check(function, -x)
+
+
+HIDDEN = "the difference is 0 beside the range of the function"
+extended = pytest.mark.skipif(EXTENDED is np.float64, reason="below these differences float64 sees nothing")
+
+
+@extended
+@pytest.mark.parametrize("x", [30.0, 0.03])
+@pytest.mark.parametrize("centre", [0.0, 50.0, 80.0, -25.0])  # the step of tanh lies within the size of x, or within twice that
+@pytest.mark.parametrize(("off", "verdict"), [(100, "right"), (800, "right"), (-800, "right"), (6000, "wrong")])
+def test_a_slope_that_is_0_beside_the_range_of_the_function_is_0(x, centre, off, verdict):
+    """A thousand roundings of the steepest secant: here 2, but no more than the largest number at hand, over the size of x."""
+    scale = x / 30.0
+    rounding = min(2.0, max(1.0, x)) / (32 * 2.0 ** np.round(np.log2(scale))) * np.finfo(np.float64).eps
+    element = check(rule(lambda t: np.tanh(t / scale - centre), off * rounding), x).worst
+    assert element.verdict == verdict
+    if verdict == "right":
+        assert element.note == HIDDEN
+        assert element.error == pytest.approx(1000 * rounding, rel=1e-4, abs=0.0)
+
+
+@extended
+@pytest.mark.parametrize(
+    ("base", "off", "verdict"),
+    [(5e3, 200, "right"), (5e3, -800, "right"), (2e4, 50, "right"), (2e4, -50, "right"), (2e4, 100, "wrong"), (2e4, -200, "wrong")],
+)
+def test_of_a_slope_that_is_not_0_only_its_last_digits_hide_in_the_range(base, off, verdict):
+    rounding = 2.0 / 32 * np.finfo(np.float64).eps
+    element = check(rule(lambda x: np.tanh(x) + base * rounding * x, (base + off) * rounding), 30.0).worst
+    assert element.verdict == verdict
+    assert (element.note == HIDDEN) == (verdict == "right")
+
+
+@extended
+def test_the_range_reaches_as_far_as_the_largest_input():
+    """The first number, 1, is as far from the step as the second one is large."""
+    rounding = 2.0 / 32 * np.finfo(np.float64).eps
+    f = Primitive("f", lambda x: np.tanh(x[0] - 20.0), [lambda g, out, x: g * np.array([500 * rounding, 0.0])])
+    assert verdicts(check(lambda x: f(x), np.array([1.0, 32.0]))) == ["right", "right"]
+    assert "right" not in verdicts(check(lambda x: f(x), np.array([1.0, 1.0])))[:1]
