@@ -71,15 +71,21 @@ def test_a_small_error_at_any_size_of_input(x, d):
     assert verdicts(check(wrong_by(np.sqrt, lambda x: 0.5 / np.sqrt(x), 1 + d), x)) == ["wrong"]
 
 
-# ── functions that deceive the first steps ────────────────────────────────────
-
-PERIOD = FIRST_STEP / 64  # each of the first steps is a multiple of it
-
-
 def with_slope(function, slope):
     """A function whose rule gives a slope, whatever its own is."""
     made = Primitive("f", function, [lambda g, out, x: g * slope])
     return lambda x: made(x)
+
+
+@pytest.mark.parametrize(("slope", "verdict"), [(0.0, "right"), (1.0, "wrong"), (-1e-30, "wrong")])
+@pytest.mark.parametrize("x", [0.0, 1.0, -1e5])
+def test_a_function_that_is_0_has_no_slope(slope, verdict, x):
+    assert verdicts(check(with_slope(lambda x: 0.0 * x, slope), x)) == [verdict]
+
+
+# ── functions that deceive the first steps ────────────────────────────────────
+
+PERIOD = FIRST_STEP / 64  # each of the first steps is a multiple of it
 
 
 def rippled(ripple, slope, scale=1.0, period=PERIOD, noise=0.0, x=1.0):
