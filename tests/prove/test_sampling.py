@@ -172,6 +172,16 @@ def test_transpose_tells_its_vectors_and_what_it_shows():
     assert "linear" not in str(check(np.sin, 0.1)).splitlines()[0]
 
 
-def test_numbers_so_small_that_rounding_hides_them_are_judged_from_zero():
-    assert check(lambda x: np.logaddexp(5.0, x), 1e-6)
-    assert not check(wrong_by(lambda x: np.logaddexp(5.0, x), lambda x: np.exp(x - np.logaddexp(5.0, x)), 1.01), 1e-6)
+@pytest.mark.parametrize("x", [-1.5e-8, 4.7e-7, 1e-6])
+@pytest.mark.parametrize(
+    ("function", "slope"),
+    [
+        (np.cos, lambda x: -np.sin(x)),
+        (np.cosh, np.sinh),
+        (lambda x: np.hypot(x, 9.0), lambda x: x / np.hypot(x, 9.0)),
+        (lambda x: np.logaddexp(5.0, x), lambda x: np.exp(x - np.logaddexp(5.0, x))),
+    ],
+)
+def test_numbers_so_small_that_rounding_hides_them_are_judged_from_zero(function, slope, x):
+    assert verdicts(check(function, x)) == ["right"]
+    assert not check(wrong_by(function, slope, 1.5), x)
