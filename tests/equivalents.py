@@ -225,5 +225,6 @@ EQUIVALENT: list[Equivalent] = [Equivalent(*entry) for entry in (
     ("engine/prove/subjects.py", "gradient_of.combined", "for weight, (path, output) in zip(weights, first.call(leaves), strict=True):", "for weight, (path, output) in zip(weights, first.call(leaves)):", "both have the same length; strict is a safety net"),
     ("engine/prove/subjects.py", "gradient_of.Gradient.labels", "for name, leaf in zip(first.names, self.leaves, strict=True)", "for name, leaf in zip(first.names, self.leaves)", "both have the same length; strict is a safety net"),
     ("engine/prove/sampling.py", "projections", "for block, leaf in zip(blocks, point.leaves, strict=True):", "for block, leaf in zip(blocks, point.leaves):", "both have the same length; strict is a safety net"),
+    ("engine/prove/subjects.py", "ValueFunction.wrap", "return Value(array, requires_grad=False)", "return Value(array)", "speed only: no graph is recorded where only numbers are asked for"),
 )]
 # fmt: on

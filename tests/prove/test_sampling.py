@@ -185,3 +185,8 @@ def test_transpose_tells_its_vectors_and_what_it_shows():
 def test_numbers_so_small_that_rounding_hides_them_are_judged_from_zero(function, slope, x):
     assert verdicts(check(function, x)) == ["right"]
     assert not check(wrong_by(function, slope, 1.5), x)
+
+
+def test_what_is_undecided_from_zero_too_is_left_at_its_place():
+    """From zero the logarithm would be outside of its domain."""
+    assert verdicts(check(lambda x: np.stack([(x + 1e10) - 1e10, np.log(x)]), 1e-12)) == ["imprecise", "right"]

@@ -138,6 +138,15 @@ def test_the_rows_of_a_jacobian_are_combined():
     assert constant.vjp(np.eye(1))[1] == [False, True]
 
 
+def test_the_second_derivative_is_that_of_one_output_or_of_a_mixture():
+    assert [e.analytic for e in check(lambda x: x**3, 2.0, order=2).elements] == [12.0, 12.0]
+    several = check(lambda x: (x**3, -(x**2)), np.array([1.0, 2.0]), order=2)
+    assert several
+    second = np.array([e.analytic for e in several.elements[-4:]]).reshape(2, 2)
+    assert second[0, 1] == second[1, 0] == 0.0
+    assert len(set(np.abs(np.diag(second) / [6.0, 12.0]).tolist())) == 2  # each output has a weight of its own
+
+
 def test_a_gradient_that_changes_its_shape_is_refused():
     calls = []
 
