@@ -229,3 +229,35 @@ def test_the_range_reaches_as_far_as_the_largest_input():
     f = Primitive("f", lambda x: np.tanh(x[0] - 20.0), [lambda g, out, x: g * np.array([500 * rounding, 0.0])])
     assert verdicts(check(lambda x: f(x), np.array([1.0, 32.0]))) == ["right", "right"]
     assert "right" not in verdicts(check(lambda x: f(x), np.array([1.0, 1.0])))[:1]
+
+
+@pytest.mark.parametrize(("side", "note"), [(1.0, "defined only to the right"), (-1.0, "defined only to the left")])
+def test_at_the_end_of_a_domain_the_derivative_on_the_one_side_is_told(side, note):
+    element = check(rule(lambda x: np.where(side * x >= 0, 3.0 * x + x * x, np.nan), 3.0), 0.0).worst
+    assert (element.verdict, element.note) == ("domain", note)
+    assert element.numerical == pytest.approx(3.0, rel=1e-9)
+    assert element.error < 1e-9
+    steep = check(rule(lambda x: np.sqrt(side * x), 3.0), 0.0).worst  # no number comes close to its slope there
+    assert np.isnan([steep.numerical, steep.error]).all()
+
+
+@extended
+@pytest.mark.parametrize(("off", "verdict"), [(100, "right"), (-800, "right"), (6000, "wrong")])
+def test_the_range_around_zero_is_sought_within_1(off, verdict):
+    rounding = np.finfo(np.float64).eps
+    f = rule(lambda x: np.tanh(60.0 * x - 30.0), off * rounding)
+    assert verdicts(check(lambda x, nothing: f(x) + np.sum(nothing), 0.0, np.zeros(0))) == [verdict]
+
+
+def test_a_kink_that_the_output_does_not_depend_on_is_none():
+    assert verdicts(check(lambda x: 0.0 * engine.relu(x), 0.0)) == ["right"]
+    assert verdicts(check(lambda x: x + engine.relu(x) - engine.relu(x), 0.0)) == ["kink"]
+    rng = np.random.default_rng(0)
+    assert verdicts(check(lambda x: x + engine.relu(x) * rng.random() + rng.random(), 0.0)) == ["nondeterministic"]
+
+
+@pytest.mark.parametrize("apart", [1e-3, 1e-6])
+def test_a_kink_nearby_does_not_excuse_a_wrong_rule(apart):
+    sine = Primitive("sine", np.sin, [lambda g, out, x: g * np.cos(x) * 1.01])
+    assert verdicts(check(lambda x: sine(x) + engine.relu(x - 1.0 - apart), 1.0)) == ["wrong"]
+    assert verdicts(check(lambda x: np.sin(x) + engine.relu(x - 1.0 - apart), 1.0)) == ["right"]
