@@ -237,6 +237,7 @@ def test_at_the_end_of_a_domain_the_derivative_on_the_one_side_is_told(side, not
     assert (element.verdict, element.note) == ("domain", note)
     assert element.numerical == pytest.approx(3.0, rel=1e-9)
     assert element.error < 1e-9
+    assert check(rule(lambda x: np.where(side * x >= 0, 0.0, np.nan), 3.0), 0.0).worst.numerical == 0.0
     steep = check(rule(lambda x: np.sqrt(side * x), 3.0), 0.0).worst  # no number comes close to its slope there
     assert np.isnan([steep.numerical, steep.error]).all()
 
@@ -247,6 +248,12 @@ def test_the_range_around_zero_is_sought_within_1(off, verdict):
     rounding = np.finfo(np.float64).eps
     f = rule(lambda x: np.tanh(60.0 * x - 30.0), off * rounding)
     assert verdicts(check(lambda x, nothing: f(x) + np.sum(nothing), 0.0, np.zeros(0))) == [verdict]
+
+
+def test_a_point_apart_from_both_sides_is_a_kink():
+    report = check(lambda x: np.sign(x) + 2.0, 0.0)
+    assert verdicts(report) == ["kink"]
+    assert report.worst.note == "sign lies on its kink, x = 0; right on either side"
 
 
 def test_a_kink_that_the_output_does_not_depend_on_is_none():
