@@ -270,5 +270,8 @@ EQUIVALENT: list[Equivalent] = [Equivalent(*entry) for entry in (
     ("engine/prove/verdicts.py", "jumps", "(shortest > 0.01 * longest) & (shortest > 0.5 * longer) & (shortest > 1000.0 * point.eps * point.magnitude)", "(shortest >= 0.01 * longest) & (shortest > 0.5 * longer) & (shortest > 1000.0 * point.eps * point.magnitude)", "a measured number is never exactly the limit"),
     ("engine/prove/verdicts.py", "nodes_leaving_their_kink", "zip(point.kink_nodes, there, strict=True)", "zip(point.kink_nodes, there)", "both have the same length; strict is a safety net"),
     ("engine/prove/verdicts.py", "_in_own_dtype", "return [leaf.astype(own.dtype) for leaf, own in zip(moved, point.subject.leaves, strict=True)]", "return [leaf.astype(own.dtype) for leaf, own in zip(moved, point.subject.leaves)]", "both have the same length; strict is a safety net"),
+    ("engine/prove/derivatives.py", "<module>", "STEP_SEQUENCE = tuple((2.0 ** (-6 * k) for k in range(6)))", "STEP_SEQUENCE = tuple((2.0 ** (-7 * k) for k in range(6)))", "another sequence of steps, as far apart"),
+    ("engine/prove/derivatives.py", "<module>", "FIRST_STEP = 791533 * 2.0 ** (-24)", "FIRST_STEP = 791534 * 2.0 ** (-24)", "another step that is no round number"),
+    ("engine/prove/derivatives.py", "<module>", "FIRST_STEP = 791533 * 2.0 ** (-24)", "FIRST_STEP = 791533 * 2.0 ** (-25)", "another step that is no round number"),
 )]
 # fmt: on

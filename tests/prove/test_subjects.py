@@ -122,6 +122,9 @@ def test_the_rounding_of_a_sum_counts_what_cancels():
     """To first order: Σ |∂out/∂node · node| over the nodes that are computed."""
     given = subject(lambda x: (x + 1e6) - 1e6, [3.0], None, None, None)
     np.testing.assert_array_equal(given.rounding(np.eye(1)), [1e6 + 3.0 + 3.0])
+    inner = Value(3.0) * 2.0  # a node of the caller's graph, with a gradient of its own
+    inner.backward()
+    np.testing.assert_array_equal(subject(lambda x: x * inner, [5.0], None, None, None).rounding(np.eye(1)), [30.0])
     two = subject(lambda x: (2.0 * x, -5.0 * x, 7.0), [3.0], None, None, None)
     np.testing.assert_array_equal(two.rounding(np.eye(3)), [6.0, 15.0, 0.0])
     np.testing.assert_array_equal(two.rounding(np.array([[2.0, -1.0, 1.0]])), [12.0 + 15.0])
@@ -140,6 +143,8 @@ def test_the_rows_of_a_jacobian_are_combined():
 
 def test_the_second_derivative_is_that_of_one_output_or_of_a_mixture():
     assert [e.analytic for e in check(lambda x: x**3, 2.0, order=2).elements] == [12.0, 12.0]
+    named = [e.name for e in check(lambda angle, w: np.sin(angle) * w, 0.5, 2.0, order=2).elements[2:]]
+    assert sorted(named) == ["∂²f/∂angle/∂angle", "∂²f/∂angle/∂w", "∂²f/∂w/∂angle", "∂²f/∂w/∂w"]
     several = check(lambda x: (x**3, -(x**2)), np.array([1.0, 2.0]), order=2)
     assert several
     second = np.array([e.analytic for e in several.elements[-4:]]).reshape(2, 2)

@@ -104,10 +104,10 @@ def test_at_the_end_of_its_domain_it_is_said_where_a_function_is_defined(functio
     assert report.worst.note == note
 
 
-def noisy(noise, factor):
-    """|x|², with that much rounding error in each value, and a rule that is off by a factor."""
-    offset = noise / np.finfo(EXTENDED).eps
-    f = Primitive("f", lambda x: (np.absolute(x) ** 2 + offset) - offset, [lambda g, out, x: g * 2 * x * factor])
+def noisy(noise, factor, scale=1.0):
+    """|x|² times a scale, with that much rounding error in each value, and a rule that is off by a factor."""
+    offset = scale * noise / np.finfo(EXTENDED).eps
+    f = Primitive("f", lambda x: (scale * np.absolute(x) ** 2 + offset) - offset, [lambda g, out, x: g * 2 * x * scale * factor])
     return check(lambda x: f(x), 1.0)
 
 
@@ -125,9 +125,9 @@ def test_noise_blurs_what_is_right_and_what_is_wrong():
 
 
 @pytest.mark.parametrize("factor", [1.0, 2.0, 1000.0])
-def test_a_function_that_is_mostly_noise_convicts_nobody(factor):
-    report = noisy(1e-4, factor)
-    assert verdicts(report) == ["imprecise"]
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+def test_a_function_that_is_mostly_noise_convicts_nobody(factor, scale):
+    assert verdicts(noisy(1e-4, factor, scale)) == ["imprecise"]
 
 
 @pytest.mark.parametrize("factor", [1.0, 1.5, -1.0])
@@ -152,9 +152,10 @@ def test_a_wrong_rule_below_a_large_constant(factor, verdict, offset):
 )
 def test_a_formula_that_loses_its_digits_in_its_own_dtype(dtype, offset, verdict):
     f = Primitive("f", lambda x: x * x / 2, [lambda g, out, x: g * ((x + offset) - offset)])
-    report = check(lambda x: f(x), dtype(1.3))
-    assert verdicts(report) == [verdict]
-    assert ("loses its digits" in report.worst.note) == (verdict == "imprecise")
+    for x in (1.3, 1.2812, 2.03):
+        report = check(lambda x: f(x), dtype(x))
+        assert verdicts(report) == [verdict]
+        assert ("loses its digits" in report.worst.note) == (verdict == "imprecise")
 
 
 def test_digits_are_counted_from_the_derivative_where_the_function_is_0():
@@ -240,6 +241,11 @@ def test_at_the_end_of_a_domain_the_derivative_on_the_one_side_is_told(side, not
     assert check(rule(lambda x: np.where(side * x >= 0, 0.0, np.nan), 3.0), 0.0).worst.numerical == 0.0
     steep = check(rule(lambda x: np.sqrt(side * x), 3.0), 0.0).worst  # no number comes close to its slope there
     assert np.isnan([steep.numerical, steep.error]).all()
+
+
+@extended
+def test_where_a_function_is_not_defined_it_has_no_range():
+    assert verdicts(check(rule(lambda x: np.where(np.absolute(x - 30.0) < 20.0, 0.0 * x, np.nan), 1e-18), 30.0)) == ["wrong"]
 
 
 @extended
