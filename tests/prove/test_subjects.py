@@ -261,3 +261,5 @@ def test_jax():
     assert check(jax.numpy.sin, x)
     assert check(sine, x).counts == {"right": 6, "wrong": 3}
     assert check(lambda p: p["w"] @ p["x"], {"w": jax.numpy.ones((2, 3)), "x": x})
+    scaled = check(lambda x, n: x * n, jax.numpy.array(2.0), jax.numpy.array(3))
+    assert [(e.input, e.analytic) for e in scaled.elements] == [("x", 3.0)]  # integers are handed through
