@@ -124,6 +124,12 @@ def test_noise_blurs_what_is_right_and_what_is_wrong():
     assert verdicts(noisy(1e-10, 2.0)) == ["wrong"]
 
 
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+def test_noise_that_leaves_two_digits_of_the_slope_leaves_it_right(scale):
+    assert verdicts(noisy(1e-6, 1.0, scale)) == ["right"]
+    assert "right" not in verdicts(noisy(1e-6, 1.1, scale))
+
+
 @pytest.mark.parametrize("factor", [1.0, 2.0, 1000.0])
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
 def test_a_function_that_is_mostly_noise_convicts_nobody(factor, scale):
@@ -183,6 +189,16 @@ def test_a_rule_is_judged_in_the_dtype_that_it_is_used_in(dtype, factor, verdict
     assert check(lambda x: f(x), np.array([x, -x]))
     if verdict == "wrong":
         assert "wrong in this one" in report.worst.note
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1e6])
+@pytest.mark.parametrize(("factor", "verdict"), [(1.0, "right"), (1.5, "wrong")])
+def test_so_it_is_at_any_scale(scale, factor, verdict):
+    scale = np.float32(scale)
+    f = Primitive(
+        "f", lambda x: scale * x * x, [lambda g, out, x: 2 * g * scale * x * (factor if np.asarray(x).dtype == np.float32 else 1.0)]
+    )
+    assert verdicts(check(lambda x: f(x), np.float32(0.7))) == [verdict]
 
 
 @pytest.mark.parametrize("x", [4.0, 6.0, 9.0, 25.0])
