@@ -273,5 +273,7 @@ EQUIVALENT: list[Equivalent] = [Equivalent(*entry) for entry in (
     ("engine/prove/derivatives.py", "<module>", "STEP_SEQUENCE = tuple((2.0 ** (-6 * k) for k in range(6)))", "STEP_SEQUENCE = tuple((2.0 ** (-7 * k) for k in range(6)))", "another sequence of steps, as far apart"),
     ("engine/prove/derivatives.py", "<module>", "FIRST_STEP = 791533 * 2.0 ** (-24)", "FIRST_STEP = 791534 * 2.0 ** (-24)", "another step that is no round number"),
     ("engine/prove/derivatives.py", "<module>", "FIRST_STEP = 791533 * 2.0 ** (-24)", "FIRST_STEP = 791533 * 2.0 ** (-25)", "another step that is no round number"),
+    ("engine/prove/verdicts.py", "differs_alike", "return np.asarray(np.abs(mean - 1.0) > 4.0 * spread)", "return np.asarray(np.abs(mean - 1.0) > 5.0 * spread)", "how alike is alike is a matter of degree"),
+    ("engine/prove/verdicts.py", "judge_at_neighbour", "neighbour = Point(subject, point.rng, point.step / 4096, point.atol, point.rtol, point.cotangents)", "neighbour = Point(subject, point.rng, point.step * 4096, point.atol, point.rtol, point.cotangents)", "the steps shrink until they do not reach the point"),
 )]
 # fmt: on

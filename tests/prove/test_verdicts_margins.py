@@ -278,6 +278,12 @@ def test_a_point_apart_from_both_sides_is_a_kink():
     assert report.worst.note == "sign lies on its kink, x = 0; right on either side"
 
 
+def test_a_kink_where_the_program_takes_another_branch():
+    report = check(lambda x: engine.relu(x) if x <= 0 else engine.relu(x) * engine.relu(x + 1.0), 0.0)
+    assert verdicts(report) == ["kink"]
+    assert report.worst.note == "0 from the left, 1 from the right"  # the two graphs cannot be compared
+
+
 def test_a_kink_that_the_output_does_not_depend_on_is_none():
     assert verdicts(check(lambda x: 0.0 * engine.relu(x), 0.0)) == ["right"]
     assert verdicts(check(lambda x: x + engine.relu(x) - engine.relu(x), 0.0)) == ["kink"]
