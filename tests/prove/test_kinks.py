@@ -184,6 +184,8 @@ def test_an_operand_with_an_infinite_slope_does_not_hide_the_next_one():
         kinks=[kink],
     )
     assert "for operand y" in refused(met_at, rule, 0.0, 0.0)
+    steep = entry(lambda x: np.absolute(x), lambda g, out, x: g * np.where(x > 1, np.inf, x >= 0), kinks=[ZERO])
+    assert "by the entry it is 0" in refused(met_at, steep, np.array([5.0, 0.0]))
 
 
 @pytest.mark.parametrize(("share", "fine"), [(1 / 2, True), (0.4, False), (1.0, False)])
