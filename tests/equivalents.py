@@ -275,5 +275,11 @@ EQUIVALENT: list[Equivalent] = [Equivalent(*entry) for entry in (
     ("engine/prove/derivatives.py", "<module>", "FIRST_STEP = 791533 * 2.0 ** (-24)", "FIRST_STEP = 791533 * 2.0 ** (-25)", "another step that is no round number"),
     ("engine/prove/verdicts.py", "differs_alike", "return np.asarray(np.abs(mean - 1.0) > 4.0 * spread)", "return np.asarray(np.abs(mean - 1.0) > 5.0 * spread)", "how alike is alike is a matter of degree"),
     ("engine/prove/verdicts.py", "judge_at_neighbour", "neighbour = Point(subject, point.rng, point.step / 4096, point.atol, point.rtol, point.cotangents)", "neighbour = Point(subject, point.rng, point.step * 4096, point.atol, point.rtol, point.cotangents)", "the steps shrink until they do not reach the point"),
+    ("engine/prove/sampling.py", "elements", "from_zero = judge(point, Line(k, line.direction, 1.0))", "from_zero = judge(point, Line(k, line.direction, 2.0))", "another length of that order"),
+    ("engine/prove/sampling.py", "_order_of_the_remainder", "measurable = remainders[:, j] > 100 * noise[:, j]", "measurable = remainders[:, j] >= 100 * noise[:, j]", "a measured number is never exactly the limit"),
+    ("engine/prove/sampling.py", "_order_of_the_remainder", "measurable = remainders[:, j] > 100 * noise[:, j]", "measurable = remainders[:, j] > 101 * noise[:, j]", "how far above the noise is a matter of degree"),
+    ("engine/prove/sampling.py", "_order_of_the_remainder", "noise = np.array([64 * point.eps * (point.magnitude + h * np.abs(linear)) + h * rule_rounding for h in steps])", "noise = np.array([65 * point.eps * (point.magnitude + h * np.abs(linear)) + h * rule_rounding for h in steps])", "how many roundings are allowed for is a matter of degree"),
+    ("engine/prove/sampling.py", "transpose", "error = 64 * float(np.finfo(leaf.dtype).eps) * np.sqrt(leaf.size + u.size) * size", "error = 65 * float(np.finfo(leaf.dtype).eps) * np.sqrt(leaf.size + u.size) * size", "how many roundings are allowed for is a matter of degree"),
+    ("engine/prove/sampling.py", "taylor", "found.verdict[(order < 1.8) & (found.verdict == RIGHT)] = IMPRECISE", "found.verdict[(order <= 1.8) & (found.verdict == RIGHT)] = IMPRECISE", "a measured number is never exactly the limit"),
 )]
 # fmt: on

@@ -145,6 +145,7 @@ def test_taylor_expects_the_order_two_and_does_not_excuse_a_lower_one():
     assert (element.analytic, element.error) == (2.0, 0.2)
     assert "v = [" in element.note
     rough = Primitive("rough", lambda x: np.absolute(x) ** 1.5, [lambda g, out, x: g * 1.5 * np.sign(x) * np.absolute(x) ** 0.5])
+    assert check(lambda x: 3.0 * x, 0.7, mode="taylor", directions=1).worst.numerical == 2.0  # no remainder at all
     lower = check(lambda x: rough(x), 0.0, mode="taylor", directions=1)
     assert not lower
     assert lower.worst.numerical == pytest.approx(1.5, abs=0.1)
