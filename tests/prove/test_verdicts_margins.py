@@ -260,6 +260,13 @@ def test_at_the_end_of_a_domain_the_derivative_on_the_one_side_is_told(side, not
 
 
 @extended
+@pytest.mark.parametrize(("x", "hidden"), [(0.03, False), (0.4, True)])
+def test_the_range_of_a_small_input_is_sought_no_farther_than_it_is_large(x, hidden):
+    f = rule(lambda x: np.tanh(1e3 * (x - 0.5)), 100 * np.finfo(np.float64).eps)
+    assert bool(check(f, x)) == hidden
+
+
+@extended
 def test_where_a_function_is_not_defined_it_has_no_range():
     assert verdicts(check(rule(lambda x: np.where(np.absolute(x - 30.0) < 20.0, 0.0 * x, np.nan), 1e-18), 30.0)) == ["wrong"]
 
