@@ -97,7 +97,7 @@ def estimate(phi: Callable[[float], Array], here: Array, magnitude: Array, step:
     for level in range(LEVELS):
         h = step / 2.0**level
         ahead, behind = phi(h), phi(-h)
-        noise = 2.0 * eps * np.maximum(magnitude, np.maximum(np.abs(ahead), np.abs(behind))) / h
+        noise = 2.0 * eps * np.maximum(magnitude, np.fmax(np.abs(ahead), np.abs(behind))) / h
         sides.add(np.stack([here - behind, ahead - here]) / h, 2.0 * noise)
         centre.add((ahead - behind) / (2.0 * h), noise)
         finite = np.isfinite(ahead) & np.isfinite(behind)

@@ -102,7 +102,7 @@ def _no_undeclared_kink_for(primitive: Primitive, fixed: list[float], params: di
     slopes = np.array(list(map(slope, grid)))
     changes = np.absolute(np.diff(slopes))
     beside = np.maximum(np.roll(changes, 1), np.roll(changes, -1))
-    for i in np.flatnonzero((changes > 1.3 * beside + 1e-6) & np.isfinite(changes)):
+    for i in np.flatnonzero(changes > 1.3 * beside + 1e-6):
         (a, b), (left, right) = grid[i : i + 2], slopes[i : i + 2]
         for _ in range(40):
             middle = (a + b) / 2

@@ -50,7 +50,6 @@ BANDS = (1e-10, 1e-7, 1e-4, 1e-2, 0.1, 1.0, 4.0, 10.0, 30.0, 100.0, 300.0, 1000.
 WIDE = 16.0  # kinks are sought between -16 and 16
 SPECIAL = (0.0, 1.0, -1.0, 0.5, -0.5, 2.0, -2.0)
 SIZES = (0.3, 1e-3, 0.49, 0.51, 1.7, 3.3, 8.0, 12.0, 20.0, 35.0, 3e-5, 1e-7, 1e-10, 100.0, 400.0, 800.0)
-SCATTERED = tuple(sign * size for size in SIZES for sign in (1.0, -1.0))
 TIED = ([0.0], [1.0], [1.0, 0.0], [0.0, 2.0, 2.0], [-1.0, -1.0, 3.0], [1.0, 2.0, -1.5, 2.0])  # repeated to fill an array
 
 Shape = tuple[int, ...]
@@ -74,9 +73,9 @@ def interval(primitive: Primitive, argnum: int, low: float = LOW, high: float = 
     start, end = primitive.domain[0 if primitive.variadic else argnum]
     margin = min(MARGIN, (end - start) / 20)
     start, end = start + margin, end - margin
-    if start > high:
+    if start >= high:
         return start, min(end, start + high - low)
-    if end < low:
+    if end <= low:
         return max(start, end - high + low), end
     return max(low, start), min(high, end)
 
@@ -84,7 +83,7 @@ def interval(primitive: Primitive, argnum: int, low: float = LOW, high: float = 
 def fixed_operands(primitive: Primitive) -> list[float]:
     """A number for each operand to stay at while another one runs over an interval."""
     bounds = [interval(primitive, j) for j in range(len(primitive.vjps))]
-    return [low + (0.37 + 0.2 * j) * (high - low) for j, (low, high) in enumerate(bounds)]
+    return [low + (0.37 + 0.23 * j) % 1.0 * (high - low) for j, (low, high) in enumerate(bounds)]
 
 
 def inside(primitive: Primitive, args: Sequence[Any]) -> Any:
@@ -193,7 +192,8 @@ def _draw(primitive: Primitive, shapes: Sequence[Shape], params: dict[str, Any],
                 decimals = 1 - min(0, math.floor(math.log10((high - low) / 2)))
                 while (high - low) * 10.0**decimals < count + 20:
                     decimals += 1
-                pools[bounds] = [x for x in rng.permutation(np.round(np.arange(low, high, 10.0**-decimals), decimals)).tolist() if x]
+                whole = np.arange(math.ceil(low * 10.0**decimals), high * 10.0**decimals)
+                pools[bounds] = [x for x in rng.permutation(whole / 10.0**decimals).tolist() if x]
             pool, size = pools[bounds], math.prod(shape)
             args.append(np.array(pool[:size]).reshape(shape) if shape else pool[0])
             pools[bounds] = pool[size:]
@@ -208,7 +208,10 @@ def _draw(primitive: Primitive, shapes: Sequence[Shape], params: dict[str, Any],
 def scattered_calls(primitive: Primitive) -> Iterator[Call]:
     """Single numbers from tiny to large, clear of kinks: a rule may have a series near 0 and another form far out."""
     if takes_numbers(primitive):
-        columns = [np.roll(SCATTERED, 5 * k) for k in range(len(primitive.vjps))]
+        places = np.arange(2 * len(SIZES))
+        columns = [  # the sign of operand k changes after every 2ᵏ places, so that pairs of any two signs are among them
+            np.roll(np.repeat(SIZES, 2), 5 * k) * np.where(places >> k & 1, -1.0, 1.0) for k in range(len(primitive.vjps))
+        ]
         for params in parameter_sets(primitive):
             for call in _calls_on_rows(primitive, columns, params):
                 if clear_of_kinks(primitive, *call, margin=1e-3 * min(1.0, *map(abs, call.args))):
@@ -273,12 +276,10 @@ def special_calls(primitive: Primitive) -> Iterator[Call]:
             some = SPECIAL if arity == 1 else SPECIAL[:3]
             first, *others = (np.array(column) for column in zip(*product(some, repeat=arity), strict=True))
             on_kinks = [first - kink.distance(first, *others, **params) for kink in primitive.kinks]  # exact where the distance is x - c
-            on_kinks = [column for column in on_kinks if column.shape == first.shape and np.isfinite(column).all()]
             columns = [np.concatenate([first, *on_kinks]), *(np.tile(other, 1 + len(on_kinks)) for other in others)]
             yield from _calls_on_rows(primitive, columns, params)
             rows = [row for kink in primitive.kinks for row in _beside(primitive, kink, params)]
-            if rows:
-                yield from _calls_on_rows(primitive, list(zip(*rows, strict=True)), params)
+            yield from _calls_on_rows(primitive, list(zip(*rows, strict=True)), params)
         return
     for shapes, params in primitive.cases:
         for numbers in TIED:

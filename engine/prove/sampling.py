@@ -135,7 +135,7 @@ def transpose(subject: Subject, rng: np.random.Generator, directions: int) -> li
         outputs = [output for _, output in subject.call(leaves)]
         return outputs[0] if len(outputs) == 1 else np.concatenate([np.reshape(output, (-1,)) for output in outputs])
 
-    leaves = [leaf if leaf.ndim else leaf[()] for leaf in subject.leaves]
+    leaves = [leaf[()] for leaf in subject.leaves]
     output, pull = calculus.vjp(flat, *leaves)
     blocks = []
     for k, (name, leaf) in enumerate(zip(subject.names, subject.leaves, strict=True)):

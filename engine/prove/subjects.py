@@ -178,7 +178,7 @@ class ValueFunction(Subject):
             for kink in node._primitive.kinks if node._primitive is not None else ():
                 args = [self.numbers(operand) for operand in operands(node)]
                 distance = np.asarray(kink.distance(*args, **(node._params or {})))
-                size = max((float(np.max(np.abs(arg), initial=0.0, where=np.isfinite(arg))) for arg in args), default=0.0)
+                size = max(float(np.max(np.abs(arg), initial=0.0, where=np.isfinite(arg))) for arg in args)
                 near = np.abs(distance) <= 8 * np.finfo(np.float64).eps * size
                 found.append(KinkNode(node._primitive.name, kink.where, location(node), distance, near))
         return found
@@ -319,7 +319,7 @@ def gradient_of(first: ValueFunction, rng: np.random.Generator) -> ValueFunction
                 f"∂f/∂{name}{subscript(i)}" for name, leaf in zip(first.names, self.leaves, strict=True) for i in np.ndindex(leaf.shape)
             ]
 
-    return Gradient(slopes, [np.array(leaf) if leaf.ndim else leaf[()] for leaf in first.leaves], names=first.names)
+    return Gradient(slopes, first.leaves, names=first.names)
 
 
 # ── structures ────────────────────────────────────────────────────────────────

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
+import io
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -12,6 +12,7 @@ import pytest
 import engine
 from engine import check
 from engine.primitives import Primitive
+from engine.prove.sampling import with_progress_bar
 from tests.prove import verdicts, wrong_by
 
 
@@ -67,26 +68,76 @@ def test_projections_with_a_thousand_kinks_nearby():
     assert check(lambda x, w: np.sum(engine.relu(x @ w)), x, w, mode="projections", directions=2)
 
 
-SLOW = """
-import time, numpy as np
-from engine import check
-def slow(x):
-    time.sleep(0.01)
-    return np.sum(x**2)
-assert check(slow, np.ones(14))
-"""
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
 
 
-def test_a_progress_bar_for_what_takes_long_on_a_terminal():
-    pty = pytest.importorskip("pty")
-    ours, theirs = pty.openpty()
-    with subprocess.Popen([sys.executable, "-c", SLOW], stderr=theirs, env=os.environ | {"TERM": "xterm"}) as process:
-        assert process.wait(30) == 0
-    os.close(theirs)
-    assert b"checking" in os.read(ours, 1000)
-    os.close(ours)
-    silent = subprocess.run([sys.executable, "-c", SLOW], capture_output=True, check=True, timeout=30)
-    assert silent.stderr == b""
+def slowly(work, show):
+    for item in with_progress_bar(work, show):
+        time.sleep(0.51)
+        yield item
+
+
+def test_a_progress_bar_for_what_takes_long_on_a_terminal(monkeypatch, capsys):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    assert list(slowly("abc", None)) == ["a", "b", "c"]  # more than a second before the last
+    shown = terminal.getvalue()
+    assert "checking" in shown
+    assert "67%" in shown
+    assert shown.index("\x1b[?25l") < shown.index("\x1b[?25h")  # the cursor comes back
+    assert shown.endswith("\x1b[1A\x1b[2K")  # and the bar goes
+    assert capsys.readouterr().out == ""
+
+
+def test_no_progress_bar_for_what_is_quick_or_where_none_is_wanted(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    assert list(slowly("abc", False)) == ["a", "b", "c"]
+    assert check(np.sin, 1.0, progress=True)
+    assert terminal.getvalue() == ""
+
+
+@pytest.mark.parametrize(("size", "expected"), [(1, "[1]"), (6, "[1, 1, 1, 1, 1, 1]"), (7, "[1, 1, ..., 1, 1]")])
+def test_a_note_tells_the_direction_by_its_first_and_last_numbers(size, expected):
+    for element in check(lambda x: np.sum(x), np.ones(size), mode="projections", directions=2).elements:
+        assert element.note.replace("-", "") == f"along v = {expected}"
+
+
+def test_an_input_without_elements_passes_beside_others():
+    report = check(lambda x, y: np.sum(x) + np.sum(y), np.zeros(0), np.ones(2), mode="projections", directions=2)
+    assert report
+    assert [(element.input, element.verdict) for element in report.elements] == [("x", "right")] * 2 + [("y", "right")] * 2
+
+
+@pytest.mark.parametrize("mode", ["projections", "taylor", "transpose"])
+@pytest.mark.parametrize("directions", [1, 3])
+def test_as_many_directions_as_are_asked_for(mode, directions):
+    report = check(np.hypot, 3.0, np.array([1.0, 2.0]), mode=mode, directions=directions)
+    assert [element.input for element in report.elements if not element.output or element.output in ("[0]", "⟨u, Jv⟩")] == (
+        ["x1"] * directions + ["x2"] * directions
+    )
+
+
+def test_every_input_and_output_takes_part_in_the_transpose():
+    """⟨u, Jv⟩ of a linear map can be told beforehand from the vectors in the note."""
+    matrix = np.array([[1.0, 2.0], [-3.0, 0.5], [0.25, -1.0]])
+    report = check(lambda x, y: (matrix @ x, 2.0 * y), np.ones(2), 3.0, mode="transpose", directions=2)
+    for element in report.elements:
+        u, v = (np.array(eval(part)) for part in element.note.partition("u = ")[2].split(", v = "))
+        expected = u[:3] @ matrix @ v if element.input == "x" else 2.0 * u[3] * np.ravel(v)[0]
+        assert element.analytic == pytest.approx(expected, rel=0.02, abs=0.02)  # the note gives three digits
+        assert element.numerical == pytest.approx(element.analytic, rel=1e-14)
+        assert 0.0 < element.error < 1e-12
+
+
+@pytest.mark.parametrize(("bend", "fine"), [(0.0, True), (20.0, True), (1e5, False), (-1e5, False)])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_transpose_allows_for_rounding_and_no_more(bend, fine, dtype):
+    part = dtype(bend * np.finfo(dtype).eps)
+    rule = Primitive("f", np.square, [lambda g, out, x: dtype(2.0) * g * x + part * np.absolute(g) * x])
+    report = check(lambda x: rule(x), np.linspace(1, 2, 40).astype(dtype), mode="transpose", directions=3)
+    assert bool(report) == fine
 
 
 def test_taylor_expects_the_order_two_and_does_not_excuse_a_lower_one():
@@ -94,6 +145,7 @@ def test_taylor_expects_the_order_two_and_does_not_excuse_a_lower_one():
     assert (element.analytic, element.error) == (2.0, 0.2)
     assert "v = [" in element.note
     rough = Primitive("rough", lambda x: np.absolute(x) ** 1.5, [lambda g, out, x: g * 1.5 * np.sign(x) * np.absolute(x) ** 0.5])
+    assert check(lambda x: 3.0 * x, 0.7, mode="taylor", directions=1).worst.numerical == 2.0  # no remainder at all
     lower = check(lambda x: rough(x), 0.0, mode="taylor", directions=1)
     assert not lower
     assert lower.worst.numerical == pytest.approx(1.5, abs=0.1)
@@ -121,6 +173,21 @@ def test_transpose_tells_its_vectors_and_what_it_shows():
     assert "linear" not in str(check(np.sin, 0.1)).splitlines()[0]
 
 
-def test_numbers_so_small_that_rounding_hides_them_are_judged_from_zero():
-    assert check(lambda x: np.logaddexp(5.0, x), 1e-6)
-    assert not check(wrong_by(lambda x: np.logaddexp(5.0, x), lambda x: np.exp(x - np.logaddexp(5.0, x)), 1.01), 1e-6)
+@pytest.mark.parametrize("x", [-1.5e-8, 4.7e-7, 1e-6])
+@pytest.mark.parametrize(
+    ("function", "slope"),
+    [
+        (np.cos, lambda x: -np.sin(x)),
+        (np.cosh, np.sinh),
+        (lambda x: np.hypot(x, 9.0), lambda x: x / np.hypot(x, 9.0)),
+        (lambda x: np.logaddexp(5.0, x), lambda x: np.exp(x - np.logaddexp(5.0, x))),
+    ],
+)
+def test_numbers_so_small_that_rounding_hides_them_are_judged_from_zero(function, slope, x):
+    assert verdicts(check(function, x)) == ["right"]
+    assert not check(wrong_by(function, slope, 1.5), x)
+
+
+def test_what_is_undecided_from_zero_too_is_left_at_its_place():
+    """From zero the logarithm would be outside of its domain."""
+    assert verdicts(check(lambda x: np.stack([(x + 1e10) - 1e10, np.log(x)]), 1e-12)) == ["imprecise", "right"]

@@ -2,14 +2,15 @@
 
 import numpy as np
 import pytest
-from hypothesis import find, given, settings, strategies as st
+from hypothesis import Phase, find, given, settings, strategies as st
 from hypothesis.extra import numpy as hnp
 
 import engine
 from engine import Value, primitive, strategies as some
 from engine.primitives import TABLE
 from engine.prove.literals import literal
-from engine.prove.points import clear_of_kinks, inside
+from engine.prove.points import MARGIN, clear_of_kinks, inside
+from engine.prove.strategies import _Builder
 
 fixed = settings(max_examples=60, derandomize=True, database=None)
 searching = settings(max_examples=2000, derandomize=True, database=None, deadline=None)
@@ -58,6 +59,42 @@ def test_values_are_leaves(v):
     assert v.requires_grad
 
 
+@fixed
+@given(some.scalars(-1e-5, 1e-5))
+def test_a_scalar_is_zero_or_not_tiny(x):
+    assert x == 0.0 or 1e-6 <= abs(x) <= 1e-5
+
+
+@pytest.mark.parametrize(
+    ("strategy", "simplest"),
+    [
+        (some.scalars(-1.0, 2.0), 0.0),
+        (some.scalars(-4.0, 0.0), 0.0),
+        (some.scalars(away_from=[-3.5]), 0.0),  # the gap around 0 comes before the one from -4 to -3.6
+        (some.scalars(away_from=[0.3], margin=0.2), 0.0),
+        (some.scalars(away_from=[-0.5], margin=1.5), 1.0),
+        (some.scalars(1.0, 1.0), 1.0),
+        (some.scalars(1.0, 3.0, away_from=[2.0], margin=1.0), 1.0),
+    ],
+)
+def test_scalars_shrink_towards_zero(strategy, simplest):
+    assert find(strategy, lambda x: True) == simplest
+
+
+def test_scalars_reach_both_ends_and_what_lies_between():
+    for wanted in (lambda x: x == 0.0, lambda x: x < -0.9, lambda x: x > 1.9, lambda x: 0.1 < x < 0.4):
+        find(some.scalars(-1.0, 2.0), wanted, settings=searching)
+
+
+def test_arrays_take_a_length_a_shape_or_a_strategy_and_default_to_any_shape():
+    assert find(some.arrays(3), lambda x: True).shape == (3,)
+    assert find(some.arrays((2, 1)), lambda x: True).shape == (2, 1)
+    assert find(some.arrays(st.just(2)), lambda x: True).shape == (2,)
+    assert find(some.arrays(st.just((1, 2))), lambda x: True).shape == (1, 2)
+    assert find(some.arrays(), lambda x: x.ndim == 2, settings=searching).shape == (1, 1)
+    assert sorted(find(some.arrays(3), lambda x: True).tolist(), key=abs) == [0.0, -0.2, 0.2]  # the simplest: around 0
+
+
 # ── shapes and indices ────────────────────────────────────────────────────────
 
 
@@ -94,6 +131,80 @@ def test_indices_fit(shape, data):
     x = np.arange(np.prod(shape)).reshape(shape)
     index = data.draw(some.indices(shape))
     assert engine.getitem(x, index=index).size >= 0
+
+
+def reaches(strategy, *wanted):
+    for one in wanted:
+        find(strategy, one, settings=settings(searching, phases=[Phase.generate]))
+
+
+@fixed
+@given(some.shapes(), some.shapes(2, 4, min_side=0), some.broadcastable(), some.broadcastable(3, 2, 4, min_side=0))
+def test_shapes_are_as_large_as_is_asked_for(one, other, two, three):
+    assert (len(two), len(three)) == (2, 3)
+    for shape in (one, *two):
+        assert len(shape) <= 3
+        assert all(1 <= side <= 3 for side in shape)
+    for shape in (other, *three):
+        assert len(shape) <= 2
+        assert all(0 <= side <= 4 for side in shape)
+
+
+def test_shapes_reach_their_limits():
+    for strategy in (some.shapes(), some.broadcastable().map(lambda two: two[0])):
+        reaches(strategy, lambda s: s == (), lambda s: len(s) == 3, lambda s: 3 in s, lambda s: 1 in s)
+    for strategy in (some.shapes(2, 4, min_side=0), some.broadcastable(3, 2, 4, min_side=0).map(lambda three: three[0])):
+        reaches(strategy, lambda s: 0 in s, lambda s: 4 in s, lambda s: len(s) == 2)
+    reaches(some.products(), lambda two: len(two[0]) == 4, lambda two: len(two[0]) == len(two[1]) == 1, lambda two: 3 in two[1])
+    reaches(some.products(3, 5, min_side=0), lambda two: len(two[0]) == 3, lambda two: 5 in two[0], lambda two: 0 in two[0])
+    sides = some.contractions(5, min_side=0).map(lambda c: sum(c.shapes, ()))
+    reaches(sides, lambda s: 5 in s, lambda s: 0 in s)
+    reaches(some.contractions(), lambda c: 3 in sum(c.shapes, ()), lambda c: 1 in sum(c.shapes, ()), lambda c: c.subscripts[-1] == ">")
+
+
+@fixed
+@given(some.products(), some.products(3, 2, min_side=0), some.contractions(), some.contractions(2, min_side=2))
+def test_products_and_contractions_are_as_large_as_is_asked_for(pair, small, contraction, even):
+    assert all(1 <= len(shape) <= 4 and all(1 <= side <= 3 for side in shape) for shape in pair)
+    assert all(1 <= len(shape) <= 3 and all(0 <= side <= 2 for side in shape) for shape in small)
+    assert all(1 <= side <= 3 for side in sum(contraction.shapes, ()))
+    assert set(sum(even.shapes, ())) <= {2}
+    terms, _, kept = contraction.subscripts.partition("->")
+    assert 1 <= len(terms.split(",")) <= 3
+    assert all(len(term) <= 3 for term in [*terms.split(","), kept])
+
+
+def test_contractions_reach_three_operands_and_three_letters():
+    reaches(
+        some.contractions(),
+        lambda c: len(c.shapes) == 3,
+        lambda c: any(len(shape) == 3 for shape in c.shapes) and len(c.shapes) == 1,
+        lambda c: len(c.subscripts.partition("->")[2]) == 3,
+        lambda c: c.subscripts == "i,j->ij",
+    )
+
+
+def test_indices_reach_every_kind():
+    def parts(index):
+        return index if isinstance(index, tuple) else (index,)
+
+    reaches(
+        some.indices((2, 3)),
+        lambda index: None in [part for part in parts(index) if not isinstance(part, np.ndarray)],
+        lambda index: any(part is Ellipsis for part in parts(index)),
+        lambda index: any(isinstance(part, slice) for part in parts(index)),
+        lambda index: isinstance(index, np.ndarray) and index.dtype == bool,
+        lambda index: isinstance(index, tuple) and isinstance(index[0], np.ndarray) and index[0].shape == (2, 3),
+    )
+
+
+@fixed
+@given(some.indices((2, 3)))
+def test_integer_arrays_that_index_are_small(index):
+    for part in index if isinstance(index, tuple) else ():
+        if isinstance(part, np.ndarray):
+            assert part.ndim <= 2
+            assert all(side <= 3 for side in part.shape)
 
 
 # ── operands ──────────────────────────────────────────────────────────────────
@@ -157,6 +268,106 @@ def test_the_total_depends_on_every_output(program):
     program_total = program.total(*leaves)
     expected = sum(np.sum(out.data * np.cos(np.arange(1.0, 1.0 + out.size) + k).reshape(out.shape)) for k, out in enumerate(outputs))
     np.testing.assert_allclose(program_total.item(), expected, rtol=1e-12, atol=1e-12)
+
+
+@fixed
+@given(some.programs(["add", "tanh"], max_steps=2, max_inputs=1))
+def test_programs_are_as_long_as_is_asked_for(program):
+    assert 1 <= len(program.steps) <= 2
+    assert len(program.inputs) == 1
+
+
+def test_programs_reach_their_limits():
+    reaches(some.programs(["add", "tanh"], max_steps=2, max_inputs=2), lambda p: len(p.steps) == 2, lambda p: len(p.inputs) == 2)
+    reaches(some.programs(["add", "tanh"]), lambda p: len(p.inputs) == 3, lambda p: len(p.outputs) == 3)
+
+
+def test_a_program_runs_on_its_inputs_or_on_others():
+    program = some.Program(
+        [2.0, np.array([1.0, 3.0]), 9.0],
+        [some.Step("exp", (2,)), some.Step("multiply", (0, 1)), some.Step("add", (4, 0.5)), some.Step("sum", (5,), {"axis": 0})],
+        [5, 6],
+    )
+    assert program.inputs[0] == 2.0
+    assert len(program.inputs) == 2  # 9.0 and its exponential are not needed
+    assert [step.name for step in program.steps] == ["multiply", "add", "sum"]
+    one, two = program()
+    np.testing.assert_array_equal(one, [2.5, 6.5])
+    assert two == 9.0
+    np.testing.assert_array_equal(program(1.0, np.array([0.0, 1.0]))[0], [0.5, 1.5])
+    assert program.total() == pytest.approx(2.5 * np.cos(1.0) + 6.5 * np.cos(2.0) + 9.0 * np.cos(2.0))
+    alone = some.Program([2.0], [some.Step("square", (0,))], [1])
+    assert alone() == 4.0
+    assert alone.total(3.0) == pytest.approx(9.0 * np.cos(1.0))
+
+
+# ── how a program is made ─────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("domain", "names"),
+    [
+        ((0.0, 1.0), ["sigmoid", "multiply", "add"]),
+        ((-3.0, 2.0), ["sigmoid", "multiply", "add"]),
+        ((0.5, np.inf), ["softplus", "add"]),
+        ((-np.inf, -0.5), ["softplus", "multiply", "add"]),
+    ],
+)
+def test_numbers_are_mapped_into_a_domain(domain, names):
+    builder = _Builder([np.array([-4.0, 0.3, 5.0])])
+    node = builder.fit_domain(0, domain)
+    low, high = domain
+    margin = min(MARGIN, (high - low) / 20)
+    assert [step.name for step in builder.steps] == names
+    assert node == len(names)
+    assert np.all((low + margin <= builder.data[node]) & (builder.data[node] <= high - margin))
+    assert len(np.unique(builder.data[node])) == 3
+    assert builder.fit_domain(node, (low - MARGIN, high + MARGIN)) == node  # it fits already
+    assert len(builder.steps) == len(names)
+
+
+def test_numbers_at_the_margin_of_a_domain_lie_inside():
+    builder = _Builder([0.1, 1.9])
+    assert builder.fit_domain(0, (0.0, np.inf)) == 0
+    assert builder.fit_domain(1, (-np.inf, 2.0)) == 1
+    assert not builder.steps
+    assert _Builder([0.05]).fit_domain(0, (0.0, np.inf)) == 2
+    assert _Builder([1.95]).fit_domain(0, (-np.inf, 2.0)) == 3
+    assert _Builder([150.0]).fit_domain(0, (-np.inf, 2.0)) is None  # its softplus is too large
+
+
+def test_a_step_is_added_only_if_it_fits():
+    builder = _Builder([np.array([3.0, -2.0]), np.ones((2, 3)), 0.0, 12.5, np.ones(8), np.ones((13, 5))])
+    assert builder.enter("add", (0, 1.0), {}) == 6
+    assert builder.enter("sum", (0,), {"axis": 0}) == 7
+    assert type(builder.data[7]) is float
+    assert builder.enter("multiply", (4, 4), {}) == 8
+    assert builder.enter("einsum", (4, 4), {"subscripts": "i,j->ij"}) == 9  # 64 elements
+    before = list(builder.steps), len(builder.data)
+    assert builder.enter("add", (0, 1), {}) is None  # shapes
+    assert builder.enter("relu", (2,), {}) is None  # a kink
+    assert builder.enter("square", (3,), {}) is None  # larger than 100
+    assert builder.enter("negative", (5,), {}) is None  # 65 elements
+    assert builder.enter("sum", (0,), {"axis": 5}) is None
+    assert (builder.steps, len(builder.data)) == before
+    assert builder.enter("multiply", (3, 8.0), {}) == 10  # 100 and no more
+
+
+def test_operands_are_counted_back_from_the_newest_and_where_they_do_not_fit_their_neighbours_may():
+    builder = _Builder([np.ones((2, 3)), np.ones((3, 2)), np.ones(4)])
+    builder.apply("tanh", 0, [0])
+    builder.apply("subtract", 0, [0, 1])
+    builder.apply("matmul", 0, [2, 3])  # nodes 2 and 1 do not fit, nor 1 and 0 before ... but a pair of neighbours does
+    assert builder.steps[0] == some.Step("tanh", (2,), {})
+    assert builder.steps[1] == some.Step("subtract", (3, 2), {})
+    assert builder.steps[2] == some.Step("matmul", (1, 0), {})
+    assert len(builder.data) == 6
+    alone = _Builder([np.ones((2, 3)), np.ones(4)])
+    alone.apply("matmul", 0, [0, 1])
+    assert not alone.steps
+    assert len(alone.data) == 2
+    alone.apply("log", 0, [1])  # of a node in the domain
+    assert alone.steps == [some.Step("log", (0,), {})]
 
 
 def test_programs_reach_every_rule_sharing_several_outputs_and_depth():
