@@ -14,9 +14,10 @@ from engine import MutationError, Value, no_grad
 from engine.backprop import gradients
 from engine.node import location, operands, reachable
 from engine.strategies import programs
+from engine.value import record
 
-FAST = {name: method for name, method in vars(Value).items() if hasattr(getattr(method, "__wrapped__", None), "primitive")}
-BINARY = sorted(name for name, method in FAST.items() if len(method.__wrapped__.primitive.vjps) == 2)
+FAST = {name: method for name, method in vars(Value).items() if hasattr(getattr(method, "__wrapped__", None), "rule")}
+BINARY = sorted(name for name, method in FAST.items() if len(method.__wrapped__.rule[0].vjps) == 2)
 UNARY = sorted(FAST.keys() - set(BINARY) - {"astype"})  # astype needs a parameter
 SPECIAL = [0.0, -0.0, 1.0, -1.0, 0.5, -8.0, 1e200, 1000.0, np.inf, np.nan]
 NUMBERS = st.one_of(st.sampled_from(SPECIAL), st.floats(-4, 4))
@@ -39,9 +40,11 @@ def data(draw: Any) -> Any:
 def others(draw: Any) -> Any:
     """What can stand on the other side of an operator."""
     number = draw(data())
-    kind = draw(st.sampled_from(["Value", "constant", "result", "watched", "plain", "int", "bool", "list", "text", "None"]))
+    kind = draw(st.sampled_from(["Value", "constant", "result", "watched", "plain", "float64", "int", "bool", "list", "text", "None"]))
     if kind == "plain":
         return number
+    if kind == "float64":
+        return np.float64(draw(NUMBERS))
     if kind in ("int", "bool", "list", "text", "None"):
         return {"int": 3, "bool": True, "list": [1.0, 2.0], "text": "2", "None": None}[kind]
     value = Value(number, requires_grad=kind != "constant")
@@ -51,7 +54,7 @@ def others(draw: Any) -> Any:
 
 
 def test_what_scalar_graphs_live_on_has_a_fast_method() -> None:
-    assert {"__add__", "__sub__", "__mul__", "__truediv__", "__pow__", "__matmul__"} <= set(BINARY)
+    assert {"__add__", "__sub__", "__mul__", "__truediv__", "__pow__", "__matmul__", "__rmul__", "__rsub__"} <= set(BINARY)
     assert {"__neg__", "tanh", "exp", "log", "relu", "sigmoid", "sqrt", "sum"} <= set(UNARY)
 
 
@@ -67,7 +70,20 @@ def outcome(call: Any, *args: Any) -> Any:
     stored = [o if isinstance(o, (float, Value)) else None for o in operands(node)]
     made = [o if any(o is arg for arg in args) or isinstance(o, float) else (o.requires_grad, repr(o._data)) for o in stored]
     history = (node._primitive, list(map(repr, made)), node._params, node.requires_grad, node.is_leaf, node.label, node.has_grad)
-    return type(node), type(node._data), node.dtype, node.shape, np.array(node._data).tobytes(), history, location(node)
+    return type(node), type(node._data), node.dtype, node.shape, np.array(node._data).tobytes(), history
+
+
+def defined(name: str) -> Any:
+    """The method of that name by its definition: `record`, without anything written out."""
+    plain = FAST[name].__wrapped__
+    primitive, place = plain.rule
+
+    def call(*args: Any) -> Any:
+        if plain(*args) is NotImplemented:
+            return NotImplemented
+        return record(primitive, args[::-1] if place else args, {}, written_out=False)
+
+    return call
 
 
 def same(x: Any, y: Any) -> bool:
@@ -79,9 +95,8 @@ def same(x: Any, y: Any) -> bool:
 @pytest.mark.filterwarnings("ignore:.* encountered in:RuntimeWarning")
 def test_an_operator_does_what_record_does(name: str, x: Value, y: Any, recording: bool) -> None:
     """Whatever stands on the other side, in every mode."""
-    fast = getattr(Value, name)
     found = []
-    for method in (fast, fast.__wrapped__):
+    for method in (getattr(Value, name), defined(name)):
         if recording:
             found.append(outcome(method, x, y))
         else:
@@ -109,9 +124,48 @@ def test_a_method_does_what_record_does(name: str) -> None:
         watched = Value(data)
         watched.data  # noqa: B018  # from here on the user could write to it
         for x in (Value(data), Value(data, requires_grad=False), Value(data) * 1.0, watched):
-            assert repr(outcome(fast, x)) == repr(outcome(fast.__wrapped__, x))
+            assert repr(outcome(fast, x)) == repr(outcome(defined(name), x))
         with no_grad():
-            assert repr(outcome(fast, watched)) == repr(outcome(fast.__wrapped__, watched))
+            assert repr(outcome(fast, watched)) == repr(outcome(defined(name), watched))
+
+
+SPELLINGS: dict[str, Any] = {
+    "left": lambda x: x * 2.0,
+    "right": lambda x: 2.0 * x,
+    "an integer": lambda x: 2 - x,
+    "NumPy's number": lambda x: np.float64(2.0) / x,
+    "method": lambda x: x.tanh(),
+    "NumPy's function": lambda x: np.tanh(x),
+    "the engine's function": lambda x: engine.tanh(x),
+    "NumPy's function of two": lambda x: np.multiply(2.0, x),
+    "reduction": lambda x: np.sum(x),
+    "with a parameter": lambda x: np.sum(x, axis=None),
+    "a composite": lambda x: np.ravel(x),
+    "index": lambda x: x[...],
+    "matrix product": lambda x: np.ones(2) @ x if x.ndim else x * 1.0,
+    "transposed": lambda x: x.T,
+}
+
+
+@pytest.mark.parametrize("data", [0.5, [0.5, -1.5]])
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_node_knows_the_line_that_made_it_however_it_is_spelled(spelling: str, data: Any) -> None:
+    use = SPELLINGS[spelling]
+    with no_grad():
+        free = use(Value(data))
+    assert location(use(Value(data))) == location(free) == f"{use.__code__.co_filename}:{use.__code__.co_firstlineno}"
+
+
+@settings(max_examples=200)
+@given(name=st.sampled_from(sorted(name for name, rule in engine.TABLE.items() if any(rule.fast))), x=others(), y=others())
+@pytest.mark.filterwarnings("ignore:.* encountered in:RuntimeWarning")
+def test_a_function_of_the_table_does_what_record_does(name: str, x: Any, y: Any) -> None:
+    primitive = engine.TABLE[name]
+    args = (x, y)[: len(primitive.vjps)]
+    if not any(isinstance(arg, Value) for arg in args):
+        args = (Value(1.5), *args[1:])
+    by_definition = lambda *args: record(primitive, args, {}, written_out=False)  # noqa: E731
+    assert repr(outcome(primitive, *args)) == repr(outcome(by_definition, *args))
 
 
 def test_products_of_vectors_are_single_numbers() -> None:
@@ -129,7 +183,7 @@ def test_where_python_has_no_answer_numpy_has(x: float, y: float) -> None:
 def test_inside_no_grad_no_method_records() -> None:
     x = Value(0.5)
     with no_grad():
-        made = [getattr(x, name)() for name in UNARY] + [getattr(x, name)(x) for name in BINARY if name != "__matmul__"]
+        made = [getattr(x, name)() for name in UNARY] + [getattr(x, name)(x) for name in BINARY if "matmul" not in name]
     assert all(value.is_leaf and not value.requires_grad for value in made)
 
 
