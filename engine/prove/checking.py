@@ -92,7 +92,7 @@ class Report:
     @property
     def worst(self) -> Element | None:
         """The element with the largest relative difference, a wrong one before others."""
-        return max(self.failures or self.elements, key=_badness, default=None)
+        return max(self.failures or self.elements, key=badness, default=None)
 
     def __repr__(self) -> str:
         return str(self)
@@ -138,7 +138,7 @@ class Report:
         if sum(self.counts.values()) <= most:
             shown = self.elements
         elif self.failures:
-            shown = sorted(self.failures, key=_badness, reverse=True)[:most]
+            shown = sorted(self.failures, key=badness, reverse=True)[:most]
         else:
             kinks = [element for block in self._blocks for element in block.elements(block.verdict == KINK)]
             shown = (kinks or self.elements)[:most]
@@ -255,6 +255,7 @@ def gradcheck(
     return bool(report)
 
 
-def _badness(element: Element) -> float:
+def badness(element: Element) -> float:
+    """What comes first in a report: wrong ones, and then the largest relative difference; one that is no number lies before any other."""
     gap = abs(element.analytic - element.numerical) / max(abs(element.analytic), abs(element.numerical), 1e-300)
     return (4.0 if element.verdict == "wrong" else 0.0) + (gap if gap == gap else 2.0)
