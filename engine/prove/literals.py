@@ -27,4 +27,4 @@ def literal(data: Any) -> str:
         return f"np.{data}" if data != -math.inf else "-np.inf"  # their repr is no Python
     if isinstance(data, type):
         return f"np.{data.__name__}" if data.__module__ == "numpy" else data.__name__
-    return "..." if data is Ellipsis else repr(data)
+    return repr(data)

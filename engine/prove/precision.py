@@ -17,9 +17,8 @@ complex variables to estimate derivatives of real functions", SIAM Review 40:110
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -43,8 +42,7 @@ NEIGHBOURS = np.array([1.0, 1.93, 2.71, 3.14, 4.67, 5.77, 7.39])  # unevenly spa
 COMPLEX_STEP = 1e-100  # relative to the input
 
 
-@dataclass(frozen=True, slots=True)
-class Thresholds:
+class Thresholds(NamedTuple):
     """The largest relative errors with which a numerical derivative serves each purpose, in ascending order."""
 
     converged: float  # no smaller step is needed
@@ -63,8 +61,7 @@ class Thresholds:
         return cls(converged, 10 * converged, 100 * converged, max(1e-6, 30 * eps ** (2 / 3)))
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """A line through the point: one leaf moves along a direction."""
 
     leaf: int  # the number of the leaf
