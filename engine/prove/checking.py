@@ -18,6 +18,7 @@ nodes lies on a kink, and how large the rounding error of the function is.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from html import escape
@@ -27,7 +28,7 @@ import numpy as np
 
 from . import sampling
 from .derivatives import FIRST_STEP
-from .precision import Point
+from .precision import TINY, Point
 from .results import KINK, VERDICTS, Block, Element
 from .subjects import Subject, ValueFunction, gradient_of, subject
 
@@ -255,7 +256,7 @@ def gradcheck(
     return bool(report)
 
 
-def badness(element: Element) -> float:
+def badness(element: Element) -> tuple[bool, float]:
     """What comes first in a report: wrong ones, and then the largest relative difference; one that is no number lies before any other."""
-    gap = abs(element.analytic - element.numerical) / max(abs(element.analytic), abs(element.numerical), 1e-300)
-    return (4.0 if element.verdict == "wrong" else 0.0) + (gap if gap == gap else 2.0)
+    gap = abs(element.analytic - element.numerical) / max(abs(element.analytic), abs(element.numerical), TINY)
+    return element.verdict == "wrong", gap if gap == gap else math.inf
