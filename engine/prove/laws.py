@@ -110,7 +110,7 @@ def _cotangent(out: Any) -> Any:
 
 
 def _text(data: Any) -> str:
-    return literal(np.asarray(data)[()] if np.ndim(data) == 0 else np.asarray(data))
+    return literal(np.asarray(data)[()])
 
 
 # ── first and second derivatives ──────────────────────────────────────────────
