@@ -41,7 +41,6 @@ class GradcheckError(AssertionError):
     """A gradient that is not right; `report` tells where."""
 
     def __init__(self, report: Report):
-        super().__init__(str(report))
         self.report = report
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 import re
 
 import numpy as np
@@ -111,6 +112,8 @@ def test_gradcheck_takes_one_input_as_it_is():
     with pytest.raises(GradcheckError) as caught:
         gradcheck(lambda x: engine.stop_gradient(x) * x, np.array([3.0]))
     assert str(caught.value) == str(caught.value.report)
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (str(again), again.report.counts) == (str(caught.value), {"wrong": 1})
 
 
 def test_a_function_without_a_name_has_that_of_its_type():
