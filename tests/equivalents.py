@@ -208,5 +208,9 @@ EQUIVALENT: list[Equivalent] = [Equivalent(*entry) for entry in (
     ("engine/prove/proving.py", "_require", "if abs(simple) <= abs(arg) and allowed:", "if abs(simple) < abs(arg) and allowed:", "whether 3 is simpler than -3 is a matter of taste"),
     ("engine/prove/proving.py", "_inputs_and_graph", "for name, arg in zip(names, plain, strict=True)", "for name, arg in zip(names, plain)", "both have the same length; strict is a safety net"),
     ("engine/prove/checking.py", "Report._repr_html_", "zip(VERDICTS, ('#2e7d32', '#b26a00', '#d32f2f', '#7b5fc0', '#7b5fc0', '#d32f2f', '#d32f2f'), strict=True)", "zip(VERDICTS, ('#2e7d32', '#b26a00', '#d32f2f', '#7b5fc0', '#7b5fc0', '#d32f2f', '#d32f2f'))", "both have the same length; strict is a safety net"),
+    ("engine/prove/checking.py", "Report.counts", "return {verdict: int(n) for verdict, n in zip(VERDICTS, total, strict=True) if n}", "return {verdict: int(n) for verdict, n in zip(VERDICTS, total) if n}", "both have the same length; strict is a safety net"),
+    ("engine/prove/checking.py", "Report.__str__", "widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]", "widths = [max(map(len, column)) for column in zip(header, *rows)]", "both have the same length; strict is a safety net"),
+    ("engine/prove/checking.py", "Report.__str__", "(cell.rjust(w) if 1 <= k <= 4 else cell.ljust(w) for k, (cell, w) in enumerate(zip(row, widths, strict=True)))", "(cell.rjust(w) if 1 <= k <= 4 else cell.ljust(w) for k, (cell, w) in enumerate(zip(row, widths)))", "both have the same length; strict is a safety net"),
+    ("engine/prove/checking.py", "check", "mode = 'elements' if sum((leaf.size for leaf in under_test.leaves)) <= MANY_INPUTS else 'projections'", "mode = 'elements' if sum((leaf.size for leaf in under_test.leaves)) < MANY_INPUTS else 'projections'", "at a thousand inputs either is soon done"),
 )]
 # fmt: on

@@ -233,3 +233,24 @@ def test_every_verdict_has_a_colour():
     html = Report("f", "elements", [block])._repr_html_()
     assert all(f';font-weight:bold">{verdict}</td>' in html for verdict in VERDICTS)
     assert html.count("text-align:left") == 2 * len(VERDICTS)  # the derivative and the note
+
+
+def test_a_kink_is_no_failure():
+    report = check(lambda x: np.sum(engine.relu(x)), np.array([0.0, 1.0]))
+    assert report
+    assert report.failures == []
+    assert report.counts == {"right": 1, "kink": 1}
+
+
+@pytest.mark.parametrize(
+    ("analytic", "numerical", "worst"),
+    [
+        ([2.0, 1.0], [1.0, math.nan], 1),
+        ([1e6, 1e-3], [1.01e6, 1.5e-3], 1),  # of a small number by half is more than of a large one by a hundredth
+        ([0.0, 1.0], [0.0, 1.1], 1),
+    ],
+)
+def test_how_far_off_is_measured_beside_the_number(analytic, numerical, worst):
+    block = Block("x", [""], [(0,), (1,)])
+    block.analytic[0], block.numerical[0], block.error[0], block.verdict[0] = analytic, numerical, 0.0, VERDICTS.index("imprecise")
+    assert Report("f", "elements", [block]).worst.index == (worst,)
