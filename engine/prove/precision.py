@@ -219,7 +219,7 @@ class Point:
             if not too_close.any():
                 break
         noise = np.where(too_close, np.fmax(noise, DOUBLE * np.abs(self.here)), noise)
-        return np.nan_to_num(noise, nan=0.0, posinf=0.0)
+        return np.nan_to_num(noise, posinf=0.0)
 
     def _measure_rule_rounding(self) -> list[Array]:
         """How far two roundings of the derivative lie apart.
@@ -270,7 +270,7 @@ class Point:
             return found
         slope = (self.combine(outputs).imag / t).astype(self.dtype)
         amplified = np.fmax(1.0, self.magnitude / np.abs(self.here))  # a function that subtracts large numbers also subtracts their Im
-        size = np.abs(slope) + found.scale + np.abs(self.here) / line.length
+        size = np.abs(slope) + np.abs(self.here) / line.length
         error = 16 * float(np.finfo(outputs.dtype).eps) * amplified * size
         better = rough & (np.abs(slope - found.slope) <= SAFETY * found.error) & (error < found.error)
         better &= found.error <= 1e-4 * found.typical
