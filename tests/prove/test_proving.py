@@ -159,6 +159,7 @@ def test_the_message_names_rule_operand_element_both_derivatives_the_input_and_t
     assert f"{true:.6g}"[:7] in message
     assert "scaled(x, y)" in message
     assert message.count("grad") >= 3
+    assert "grad —" not in message  # a backward pass has filled them in
 
 
 def test_the_proof_is_the_same_at_every_run():
@@ -303,6 +304,7 @@ def test_the_message_has_the_inputs_as_code_and_the_graph():
     assert "\n\nx = np.array([1.0, 2.0])\nn = 3\n\n" in message
     graph = message.partition("n = 3\n\n")[2]
     assert graph.startswith("x (2,) ")
+    assert " * 3 " in graph
     assert "sum" in graph
     assert (cut.__name__, cut.__doc__, cut.__module__) == ("cut", "Cut.", __name__)
 
