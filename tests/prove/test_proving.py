@@ -188,7 +188,7 @@ def test_a_function_that_is_no_primitive_is_refused():
 
 
 ONE_PLACE = {
-    "a band of sizes": (lambda g, out, x: 2.0 * g * x * np.where((np.absolute(x) > 5.0) & (np.absolute(x) < 6.0), 1.1, 1.0), "the"),
+    "a band of sizes": (lambda g, out, x: 2.0 * g * x * np.where((np.absolute(x) > 40) & (np.absolute(x) < 90), 1.1, 1.0), "it says"),
     "minus zero": (lambda g, out, x: 2.0 * g * x + g * (np.signbit(x) & (x == 0)), "at -0.0 the gradient"),
     "six numbers in float16": (
         lambda g, out, x: 2.0 * g * x * (1.5 if np.asarray(x.data).dtype == np.float16 and x.size == 6 else 1.0),
