@@ -247,5 +247,6 @@ EQUIVALENT: list[Equivalent] = [Equivalent(*entry) for entry in (
     ("engine/prove/precision.py", "Point._sharpened", "error = 16 * float(np.finfo(outputs.dtype).eps) * amplified * size", "error = 17 * float(np.finfo(outputs.dtype).eps) * amplified * size", "how cautious is a matter of taste"),
     ("engine/prove/precision.py", "Point._sharpened", "better = rough & (np.abs(slope - found.slope) <= SAFETY * found.error) & (error < found.error)", "better = rough & (np.abs(slope - found.slope) < SAFETY * found.error) & (error < found.error)", "a measured difference is never exactly the bound"),
     ("engine/prove/precision.py", "Point._sharpened", "better = rough & (np.abs(slope - found.slope) <= SAFETY * found.error) & (error < found.error)", "better = rough & (np.abs(slope - found.slope) <= SAFETY * found.error) & (error <= found.error)", "of two slopes with the same error either serves"),
+    ("engine/prove/laws.py", "_agrees_with_numerical", "largest = max((abs(element.analytic) for element in report.elements), default=0.0)", "largest = max((abs(element.analytic) for element in report.elements), default=1.0)", "a report of nothing has no failure either"),
 )]
 # fmt: on

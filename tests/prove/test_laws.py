@@ -260,6 +260,11 @@ def test_what_is_not_wrong_is_called_what_it_is():
     assert said.endswith(": nondeterministic (two calls at the same point differ)")
 
 
+def test_a_call_without_numbers_breaks_no_law():
+    for law in (laws.derivative, laws.linear, laws.same_everywhere, laws.second):
+        law(Primitive("f", right, [slope]), Call((np.zeros((2, 0)),)))
+
+
 def test_an_undeclared_kink_is_no_derivative():
     absolute = Primitive("f", np.absolute, [lambda g, out, x: g * np.sign(x)])
     said = refused(laws.derivative, absolute, 0.0)
