@@ -213,6 +213,11 @@ def test_a_mistake_in_one_place_is_found(place):
     assert words in refusal(primitive("spot", lambda x: x * x, on_data, elementwise=True), order=1)
 
 
+def test_numbers_far_out_may_lose_their_digits_in_float32():
+    fast = primitive("fast", lambda x: np.sin(31.7 * x), lambda g, out, x: 31.7 * g * np.cos(31.7 * x), elementwise=True)
+    assert_rule(fast, order=1)
+
+
 def test_each_operand_is_made_simple():
     message = refusal(primitive("product", lambda x, y: x * y, lambda g, out, x, y: 1.1 * g * y, lambda g, out, x, y: 1.1 * g * x))
     assert message.startswith("the rule of product is wrong: for operand x it says 1.1, ")
