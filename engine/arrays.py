@@ -8,9 +8,9 @@ from weakref import getweakrefcount
 
 import numpy as np
 
-from .node import Node, describe, operands
+from .node import Node, describe, next_id, operands
 
-__all__ = ["ASSIGNED", "as_stored", "copy_as_float", "fingerprint", "is_view", "read_only", "source", "was_written"]
+__all__ = ["ASSIGNED", "as_stored", "copy_as_float", "fingerprint", "is_view", "read_only", "source", "to_update", "was_written"]
 
 
 def as_stored(data: Any) -> Any:
@@ -82,6 +82,13 @@ def was_written(node: Node) -> bool:
     if _holders(node._data) > 2 or node._data.base is not None or getweakrefcount(node._data):
         node._fingerprint = fingerprint(node._data) if known == ASSIGNED else known
     return False
+
+
+def to_update(leaf: Node) -> Any:
+    """The data of a leaf that is about to be changed in place: the leaf counts as assigned from now on, so it needs no fingerprint."""
+    if type(leaf._data) is np.ndarray:
+        leaf._fingerprint, leaf._id = ASSIGNED, next_id()
+    return leaf._data
 
 
 def fingerprint(data: np.ndarray[Any, Any]) -> int:

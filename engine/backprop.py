@@ -297,8 +297,12 @@ def _push(
             node._grad = None
         else:
             owned.discard(node)
-            waits = primitive.sum_back and type(x._data) is np.ndarray and x._id < node._id and (x not in parts or parts[x][0][1]._primitive is primitive)
-            if waits and (x._primitive or x in unwritten or not must_be_unwritten(node) or not was_written(x)):
+            waits = primitive.sum_back and type(x._data) is np.ndarray and x._id < node._id
+            if (
+                waits
+                and (x not in parts or parts[x][0][1]._primitive is primitive)
+                and (x._primitive or x in unwritten or not must_be_unwritten(node) or not was_written(x))
+            ):
                 if must_be_unwritten(node):
                     unwritten.add(x)
                 if x._requires_grad and x._id >= oldest and not (frozen and was_frozen(x, node)):

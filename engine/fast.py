@@ -199,10 +199,10 @@ def route(root: Node, pending: Pending) -> list[Node]:
         order.append(node)
         x, y = node._x, node._y
         if y is None:
-            for x in x if type(x) is tuple else (x,):
-                if type(x) is not float and x._primitive is not None and x._grad is not pending and x._requires_grad:
-                    x._grad = pending
-                    found.append(x)
+            for one in x if type(x) is tuple else (x,):
+                if type(one) is not float and one._primitive is not None and one._grad is not pending and one._requires_grad:
+                    one._grad = pending
+                    found.append(one)
             continue
         if type(x) is not float and x._primitive is not None and x._grad is not pending and x._requires_grad:
             x._grad = pending

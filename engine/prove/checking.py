@@ -18,6 +18,7 @@ nodes lies on a kink, and how large the rounding error of the function is.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from html import escape
@@ -27,7 +28,7 @@ import numpy as np
 
 from . import sampling
 from .derivatives import FIRST_STEP
-from .precision import Point
+from .precision import TINY, Point
 from .results import KINK, VERDICTS, Block, Element
 from .subjects import Subject, ValueFunction, gradient_of, subject
 
@@ -40,7 +41,6 @@ class GradcheckError(AssertionError):
     """A gradient that is not right; `report` tells where."""
 
     def __init__(self, report: Report):
-        super().__init__(str(report))
         self.report = report
 
 
@@ -92,7 +92,7 @@ class Report:
     @property
     def worst(self) -> Element | None:
         """The element with the largest relative difference, a wrong one before others."""
-        return max(self.failures or self.elements, key=_badness, default=None)
+        return max(self.failures or self.elements, key=badness, default=None)
 
     def __repr__(self) -> str:
         return str(self)
@@ -138,7 +138,7 @@ class Report:
         if sum(self.counts.values()) <= most:
             shown = self.elements
         elif self.failures:
-            shown = sorted(self.failures, key=_badness, reverse=True)[:most]
+            shown = sorted(self.failures, key=badness, reverse=True)[:most]
         else:
             kinks = [element for block in self._blocks for element in block.elements(block.verdict == KINK)]
             shown = (kinks or self.elements)[:most]
@@ -255,6 +255,7 @@ def gradcheck(
     return bool(report)
 
 
-def _badness(element: Element) -> float:
-    gap = abs(element.analytic - element.numerical) / max(abs(element.analytic), abs(element.numerical), 1e-300)
-    return (4.0 if element.verdict == "wrong" else 0.0) + (gap if gap == gap else 2.0)
+def badness(element: Element) -> tuple[bool, float]:
+    """What comes first in a report: wrong ones, and then the largest relative difference; one that is no number lies before any other."""
+    gap = abs(element.analytic - element.numerical) / max(abs(element.analytic), abs(element.numerical), TINY)
+    return element.verdict == "wrong", gap if gap == gap else math.inf

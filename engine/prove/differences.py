@@ -36,8 +36,8 @@ class Tableau:
     def __init__(self, order: int):
         self.order = order
         self.row: list[Array] = []
-        self.value: Any = np.nan
-        self.error: Any = np.inf
+        self.value: Array
+        self.error: Array
 
     def add(self, first: Array, noise: Array) -> None:
         """Add the quantity at the next halving; `noise` is a bound on its rounding error."""

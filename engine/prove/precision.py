@@ -17,9 +17,8 @@ complex variables to estimate derivatives of real functions", SIAM Review 40:110
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -43,8 +42,7 @@ NEIGHBOURS = np.array([1.0, 1.93, 2.71, 3.14, 4.67, 5.77, 7.39])  # unevenly spa
 COMPLEX_STEP = 1e-100  # relative to the input
 
 
-@dataclass(frozen=True, slots=True)
-class Thresholds:
+class Thresholds(NamedTuple):
     """The largest relative errors with which a numerical derivative serves each purpose, in ascending order."""
 
     converged: float  # no smaller step is needed
@@ -63,8 +61,7 @@ class Thresholds:
         return cls(converged, 10 * converged, 100 * converged, max(1e-6, 30 * eps ** (2 / 3)))
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """A line through the point: one leaf moves along a direction."""
 
     leaf: int  # the number of the leaf
@@ -222,7 +219,7 @@ class Point:
             if not too_close.any():
                 break
         noise = np.where(too_close, np.fmax(noise, DOUBLE * np.abs(self.here)), noise)
-        return np.nan_to_num(noise, nan=0.0, posinf=0.0)
+        return np.nan_to_num(noise, posinf=0.0)
 
     def _measure_rule_rounding(self) -> list[Array]:
         """How far two roundings of the derivative lie apart.
@@ -273,7 +270,7 @@ class Point:
             return found
         slope = (self.combine(outputs).imag / t).astype(self.dtype)
         amplified = np.fmax(1.0, self.magnitude / np.abs(self.here))  # a function that subtracts large numbers also subtracts their Im
-        size = np.abs(slope) + found.scale + np.abs(self.here) / line.length
+        size = np.abs(slope) + np.abs(self.here) / line.length
         error = 16 * float(np.finfo(outputs.dtype).eps) * amplified * size
         better = rough & (np.abs(slope - found.slope) <= SAFETY * found.error) & (error < found.error)
         better &= found.error <= 1e-4 * found.typical

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from engine import Value
+from engine.arrays import to_update
 
 from .gradients import finite_gradients, listed, parameter_name
 
@@ -85,9 +86,7 @@ class Optimizer:
             FloatingPointError: a gradient contains a NaN or an inf; nothing was changed.
         """
         for i, p, g in finite_gradients(self.params):
-            data, s = p._data, self.state[i]
-            if type(data) is np.ndarray:
-                p.data = data  # it counts as assigned before it is written to, also if the update breaks off
+            data, s = to_update(p), self.state[i]
             if s is None or not all(hasattr(s, name) for name in self.memory):  # also where a setting now asks for more
                 kept = {} if s is None else vars(s)
                 s = self.state[i] = SimpleNamespace(**{"t": 0} | {name: self.start(data) for name in self.memory} | kept)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .by_hand import convolve, convolve_slopes, gpt_slopes, pool, pool_slope, softmax_slope
 from .timing import Contender, Contest, Step
 
 
@@ -17,64 +18,7 @@ def _load(model: Any, weights: list[np.ndarray]) -> list[Any]:
     return parameters
 
 
-def _softmax_slope(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """∂(mean cross-entropy)/∂scores."""
-    p = np.exp(scores - scores.max(axis=1, keepdims=True))
-    p /= p.sum(axis=1, keepdims=True)
-    rows = np.arange(len(labels))
-    np.mean(np.log(p[rows, labels]))
-    p[rows, labels] -= 1.0
-    return p / len(labels)
-
-
 # ── convolution ───────────────────────────────────────────────────────────────
-
-
-def _conv_by_hand(x: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(output, columns)"""
-    n, (out, channels, kh, kw) = len(x), weight.shape
-    windows = np.lib.stride_tricks.sliding_window_view(x, (kh, kw), axis=(2, 3))
-    height, width = windows.shape[2:4]
-    columns = windows.transpose(0, 1, 4, 5, 2, 3).reshape(n, channels * kh * kw, height * width)
-    y = weight.reshape(out, -1) @ columns
-    y += bias[:, None]
-    return y.reshape(n, out, height, width), columns
-
-
-def _conv_slopes(
-    g: np.ndarray, columns: np.ndarray, x: np.ndarray, weight: np.ndarray, *, wrt_x: bool
-) -> tuple[Any, np.ndarray, np.ndarray]:
-    """The gradients for x, weight and bias."""
-    n, out, height, width = g.shape
-    flat = g.reshape(n, out, -1)
-    d_weight = (flat @ columns.swapaxes(1, 2)).sum(axis=0).reshape(weight.shape)
-    d_bias = flat.sum(axis=(0, 2))
-    if not wrt_x:
-        return None, d_weight, d_bias
-    kh, kw = weight.shape[2:]
-    d_columns = (weight.reshape(out, -1).T @ flat).reshape(n, -1, kh, kw, height, width)
-    d_x = np.zeros_like(x)
-    for i in range(kh):
-        for j in range(kw):
-            d_x[:, :, i : i + height, j : j + width] += d_columns[:, :, i, j]
-    return d_x, d_weight, d_bias
-
-
-_PLACES = [(0, 0), (0, 1), (1, 0), (1, 1)]
-
-
-def _pool_by_hand(x: np.ndarray) -> np.ndarray:
-    h, w = x.shape[2] // 2 * 2, x.shape[3] // 2 * 2
-    a, b, c, d = (x[:, :, i:h:2, j:w:2] for i, j in _PLACES)
-    return np.maximum(np.maximum(a, b), np.maximum(c, d))
-
-
-def _pool_slope(g: np.ndarray, y: np.ndarray, x: np.ndarray) -> np.ndarray:
-    h, w = x.shape[2] // 2 * 2, x.shape[3] // 2 * 2
-    d_x = np.zeros_like(x)
-    for i, j in _PLACES:
-        d_x[:, :, i:h:2, j:w:2] = g * (x[:, :, i:h:2, j:w:2] == y)
-    return d_x
 
 
 def conv(batch: int = 32) -> Contest:
@@ -86,19 +30,19 @@ def conv(batch: int = 32) -> Contest:
 
     def by_hand() -> Step:
         def step() -> list[np.ndarray]:
-            y1, columns1 = _conv_by_hand(x, w1, b1)
+            y1, columns1 = convolve(x, w1, b1)
             h1 = np.maximum(y1, 0.0)
-            p1 = _pool_by_hand(h1)
-            y2, columns2 = _conv_by_hand(p1, w2, b2)
+            p1 = pool(h1)
+            y2, columns2 = convolve(p1, w2, b2)
             h2 = np.maximum(y2, 0.0)
-            p2 = _pool_by_hand(h2)
+            p2 = pool(h2)
             flat = p2.reshape(batch, -1)
-            g = _softmax_slope(flat @ w3.T + b3, labels)
+            g = softmax_slope(flat @ w3.T + b3, labels)
             d_w3, d_b3 = g.T @ flat, g.sum(axis=0)
-            g = _pool_slope((g @ w3).reshape(p2.shape), p2, h2) * (h2 > 0)
-            g, d_w2, d_b2 = _conv_slopes(g, columns2, p1, w2, wrt_x=True)
-            g = _pool_slope(g, p1, h1) * (h1 > 0)
-            _, d_w1, d_b1 = _conv_slopes(g, columns1, x, w1, wrt_x=False)
+            g = pool_slope((g @ w3).reshape(p2.shape), p2, h2) * (h2 > 0)
+            g, d_w2, d_b2 = convolve_slopes(g, columns2, p1, w2, wrt_x=True)
+            g = pool_slope(g, p1, h1) * (h1 > 0)
+            _, d_w1, d_b1 = convolve_slopes(g, columns1, x, w1, wrt_x=False)
             return [d_w1, d_b1, d_w2, d_b2, d_w3, d_b3]
 
         return step
@@ -288,49 +232,6 @@ def _gpt_model(letters: int = 27, places: int = 16, width: int = 16, heads: int 
     return GPT()
 
 
-def _gpt_slopes(weights: list[np.ndarray], letters: np.ndarray, targets: np.ndarray, heads: int) -> list[np.ndarray]:
-    """The gradients of the GPT's weights, in the order of its parameters."""
-    letter, place, head, project, mix, widen, narrow = weights
-    n, width = len(letters), letter.shape[1]
-
-    def norm(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        scale = 1.0 / np.sqrt((x * x).mean(axis=-1, keepdims=True) + 1e-5)
-        return x * scale, scale
-
-    def norm_slope(g: np.ndarray, y: np.ndarray, scale: np.ndarray) -> np.ndarray:
-        return (g - y * (g * y).mean(axis=-1, keepdims=True)) * scale
-
-    y0, s0 = norm(letter[letters] + place[:n])
-    y1, s1 = norm(y0)
-    q, k, v = (y1 @ project.T).reshape(n, 3, heads, -1).transpose(1, 2, 0, 3)
-    root = 1.0 / np.sqrt(width // heads)
-    scores = (q * root) @ k.swapaxes(1, 2) + np.where(np.tri(n) > 0, 0.0, -np.inf)
-    p = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    p /= p.sum(axis=-1, keepdims=True)
-    seen = (p @ v).swapaxes(0, 1).reshape(n, width)
-    x1 = y0 + seen @ mix.T
-    y2, s2 = norm(x1)
-    wide = np.maximum(y2 @ widen.T, 0.0)
-    x2 = x1 + wide @ narrow.T
-    g = _softmax_slope(x2 @ head.T, targets)
-    d_head, g = g.T @ x2, g @ head
-    d_narrow, d_wide = g.T @ wide, (g @ narrow) * (wide > 0)
-    d_widen = d_wide.T @ y2
-    g = g + norm_slope(d_wide @ widen, y2, s2)
-    d_mix, d_seen = g.T @ seen, (g @ mix).reshape(n, heads, -1).swapaxes(0, 1)
-    d_p, d_v = d_seen @ v.swapaxes(1, 2), p.swapaxes(1, 2) @ d_seen
-    d_scores = p * (d_p - (d_p * p).sum(axis=-1, keepdims=True))
-    d_q, d_k = d_scores @ k * root, d_scores.swapaxes(1, 2) @ (q * root)
-    d_qkv = np.stack([d_q, d_k, d_v]).transpose(2, 0, 1, 3).reshape(n, -1)
-    d_project = d_qkv.T @ y1
-    g = g + norm_slope(d_qkv @ project, y1, s1)
-    g = norm_slope(g, y0, s0)
-    d_letter, d_place = np.zeros_like(letter), np.zeros_like(place)
-    np.add.at(d_letter, letters, g)
-    d_place[:n] = g
-    return [d_letter, d_place, d_head, d_project, d_mix, d_widen, d_narrow]
-
-
 def gpt(heads: int = 4, width: int = 16) -> Contest:
     """One training step on one six-letter name: forward, backward and Adam."""
     name = np.array([26, 18, 14, 15, 7, 8, 0])  # the start, then the letters
@@ -347,7 +248,7 @@ def gpt(heads: int = 4, width: int = 16) -> Contest:
         def step() -> list[np.ndarray]:
             nonlocal time
             time += 1
-            for w, g, (m, v) in zip(mine, _gpt_slopes(mine, name, targets, heads), moments, strict=True):
+            for w, g, (m, v) in zip(mine, gpt_slopes(mine, name, targets, heads), moments, strict=True):
                 m += 0.1 * (g - m)
                 v += 0.001 * (g * g - v)
                 w -= 1e-3 / (1.0 - 0.9**time) * m / (np.sqrt(v / (1.0 - 0.999**time)) + 1e-8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 import re
 
 import numpy as np
@@ -52,6 +53,75 @@ def test_gradcheck():
     with pytest.raises(GradcheckError, match="wrong") as caught:
         gradcheck(lambda x: sine(x), 1.0)
     assert caught.value.report.counts == {"wrong": 1}
+
+
+def test_order_two_in_every_mode():
+    for mode in ("transpose", "projections", "taylor"):
+        report = check(lambda x: np.sum(x**3), np.array([1.0, 2.0]), order=2, mode=mode, directions=2)
+        assert report
+        assert [e.input for e in report.elements] == (["x"] * (4 if mode == "transpose" else 6)), mode
+
+
+def test_auto_takes_directions_for_more_than_a_thousand_inputs():
+    report = check(lambda x: 2.0 * x[0], np.zeros(1001), grad=lambda x: 2.0 * (np.arange(1001) == 0))
+    assert report.mode == "projections"
+    assert len(report.elements) == 8
+
+
+def test_the_directions_are_the_same_at_every_run_and_others_for_another_seed():
+    def slopes(**options):
+        x = np.geomspace(1.0, 1e6, 30)
+        return [e.analytic for e in check(np.sum, x, mode="projections", **options).elements]
+
+    assert slopes() == slopes() == slopes(seed=0)
+    assert len(set(slopes())) == 8
+    assert len(slopes(directions=3)) == 3
+    assert not set(slopes(seed=1)) & set(slopes(seed=0))
+
+
+@pytest.mark.parametrize("run", [check, lambda f, x, **options: gradcheck(f, (x,), **options)])
+def test_the_first_step_can_be_chosen(run):
+    def farthest(**options):
+        places = []
+
+        def parabola(x):
+            places.append(abs(float(x.data) - 2.0))
+            return x * x
+
+        assert run(parabola, 2.0, **options)
+        return max(places)
+
+    assert farthest(eps=1e-3) == pytest.approx(2e-3)
+    assert farthest() == pytest.approx(2 / 21, rel=0.1)
+
+
+def test_a_tolerance_comes_on_top():
+    sine = wrong_by(np.sin, np.cos, 1.5)
+    off = 0.5 * math.cos(1.0)
+    for run in (check, lambda f, x, **options: gradcheck(f, x, raise_exception=False, **options)):
+        assert not run(lambda x: sine(x), 1.0)
+        assert not run(lambda x: sine(x), 1.0, atol=0.99 * off, rtol=0.0)
+        assert run(lambda x: sine(x), 1.0, atol=1.01 * off)
+        assert not run(lambda x: sine(x), 1.0, rtol=0.49)
+        assert run(lambda x: sine(x), 1.0, rtol=0.51)
+
+
+def test_gradcheck_takes_one_input_as_it_is():
+    assert gradcheck(np.sin, 1.0)
+    assert gradcheck(lambda x, y: x * y, [1.0, 2.0])
+    with pytest.raises(GradcheckError) as caught:
+        gradcheck(lambda x: engine.stop_gradient(x) * x, np.array([3.0]))
+    assert str(caught.value) == str(caught.value.report)
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (str(again), again.report.counts) == (str(caught.value), {"wrong": 1})
+
+
+def test_a_function_without_a_name_has_that_of_its_type():
+    class Twice:
+        def __call__(self, x):
+            return 2.0 * x
+
+    assert str(check(Twice(), 1.0)).startswith("passed: Twice: 1 right (mode: elements)\n")
 
 
 # ── the report ────────────────────────────────────────────────────────────────
@@ -126,3 +196,61 @@ def test_the_worst_is_a_wrong_one_then_one_that_is_no_number_then_the_one_farthe
     assert [*order, Report("f", "elements", [block]).worst.index] == [(0,), (1,), (3,)]
     block.verdict[0] = [VERDICTS.index(verdict) for verdict in ["wrong", "right", "right", "wrong", "right"]]
     assert Report("f", "elements", [block]).worst.index == (3,)
+
+
+def test_nothing_to_check_is_a_line():
+    report = check(lambda x: np.sum(x), np.zeros((0, 2)))
+    assert report
+    assert (report.elements, report.counts, report.worst) == ([], {}, None)
+    assert str(report) == repr(report) == "passed: <lambda>: nothing to check (mode: elements)"
+    assert "nothing to check" in report._repr_html_()
+
+
+def test_the_headline_tells_what_transpose_shows():
+    report = check(lambda x: x * x, 1.5, mode="transpose", directions=1)
+    assert str(report).splitlines()[0].endswith("(mode: transpose; it shows that each vjp is linear, not that it is the derivative)")
+
+
+@pytest.mark.parametrize(("count", "rows", "more"), [(20, 20, ""), (21, 1, "  ... and 20 more, see report.elements")])
+def test_up_to_twenty_derivatives_are_all_shown(count, rows, more):
+    lines = str(check(lambda x: np.sum(engine.relu(x)), np.arange(float(count)))).splitlines()  # at 0 is a kink
+    shown = [line for line in lines if line.startswith("  ∂f/∂x[")]
+    assert len(shown) == rows
+    assert lines[-1] == (more or shown[-1])
+
+
+def test_a_long_table_of_what_is_right_shows_the_first():
+    report = check(lambda x: np.sum(x), np.arange(1.0, 23.0))
+    assert [row.split()[0] for row in str(report).splitlines()[3:-1]] == [f"∂f/∂x[{k}]" for k in range(20)]
+    html = report._repr_html_()
+    assert html.count("<tr>") == 21
+    assert html.endswith("<p>  ... and 2 more, see report.elements</p>")
+
+
+def test_every_verdict_has_a_colour():
+    block = Block("x", [""], [(k,) for k in range(len(VERDICTS))])
+    block.verdict[0] = range(len(VERDICTS))
+    html = Report("f", "elements", [block])._repr_html_()
+    assert all(f';font-weight:bold">{verdict}</td>' in html for verdict in VERDICTS)
+    assert html.count("text-align:left") == 2 * len(VERDICTS)  # the derivative and the note
+
+
+def test_a_kink_is_no_failure():
+    report = check(lambda x: np.sum(engine.relu(x)), np.array([0.0, 1.0]))
+    assert report
+    assert report.failures == []
+    assert report.counts == {"right": 1, "kink": 1}
+
+
+@pytest.mark.parametrize(
+    ("analytic", "numerical", "worst"),
+    [
+        ([2.0, 1.0], [1.0, math.nan], 1),
+        ([1e6, 1e-3], [1.01e6, 1.5e-3], 1),  # of a small number by half is more than of a large one by a hundredth
+        ([0.0, 1.0], [0.0, 1.1], 1),
+    ],
+)
+def test_how_far_off_is_measured_beside_the_number(analytic, numerical, worst):
+    block = Block("x", [""], [(0,), (1,)])
+    block.analytic[0], block.numerical[0], block.error[0], block.verdict[0] = analytic, numerical, 0.0, VERDICTS.index("imprecise")
+    assert Report("f", "elements", [block]).worst.index == (worst,)

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import hypothesis
+import hypothesis.database
 import numpy as np
 import pytest
 from hypothesis import strategies as st
@@ -157,6 +159,7 @@ def test_the_message_names_rule_operand_element_both_derivatives_the_input_and_t
     assert f"{true:.6g}"[:7] in message
     assert "scaled(x, y)" in message
     assert message.count("grad") >= 3
+    assert "grad —" not in message  # a backward pass has filled them in
 
 
 def test_the_proof_is_the_same_at_every_run():
@@ -165,12 +168,83 @@ def test_the_proof_is_the_same_at_every_run():
 
 
 def test_order_1_leaves_the_second_derivative_out():
-    assert_rule(primitive("once", lambda x: x * x, lambda g, out, x: 2.0 * g * engine.stop_gradient(x)), order=1)
+    rule = primitive("once", lambda x: x * x, lambda g, out, x: 2.0 * g * engine.stop_gradient(x))
+    assert_rule(rule, order=1)
+    assert "its vjp, differentiated again, says" in refusal(rule, order=2)
+
+
+def test_order_2_leaves_the_third_derivative_out():
+    flat = primitive("flat", lambda x: np.sin(x), lambda g, out, x: g * np.cos(engine.stop_gradient(x)))
+    twice = "twice", lambda x: -np.cos(x), lambda g, out, x: g * flat(x)
+    assert_rule(primitive(*twice, cases=[Case(((2,),))]), order=2)
+    message = refusal(primitive(*twice))
+    assert "its vjp, differentiated twice, says" in message
+    assert "smallest input:  twice(np." not in message  # a number is smaller than an array
 
 
 def test_a_function_that_is_no_primitive_is_refused():
     with pytest.raises(TypeError, match="differentiable"):
         assert_rule(engine.clip)
+
+
+ONE_PLACE = {
+    "a band of sizes": (lambda g, out, x: 2.0 * g * x * np.where((np.absolute(x) > 40) & (np.absolute(x) < 90), 1.1, 1.0), "it says"),
+    "minus zero": (lambda g, out, x: 2.0 * g * x + g * (np.signbit(x) & (x == 0)), "at -0.0 the gradient"),
+    "six numbers in float16": (
+        lambda g, out, x: 2.0 * g * x * (1.5 if np.asarray(x.data).dtype == np.float16 and x.size == 6 else 1.0),
+        "on float16 operands it says",
+    ),
+    "0.001 in float16": (lambda g, out, x: 2.0 * g * x * np.where(np.asarray(x) == np.float16(1e-3), 1.5, 1.0), "on float16 operands"),
+    "35 in float16": (
+        lambda g, out, x: 2.0 * g * x * (1.5 if out.dtype == np.float16 and abs(x.max() - 35) < 2 else 1.0),
+        "on float16",
+    ),
+    "no numbers": (lambda g, out, x: 2.0 * g * x + 0.0 * np.max(x), "ValueError: zero-size array"),
+}
+
+
+@pytest.mark.parametrize("place", ONE_PLACE)
+def test_a_mistake_in_one_place_is_found(place):
+    vjp, words = ONE_PLACE[place]
+
+    def on_data(g, out, x):
+        return 2.0 * g * x if isinstance(g, Value) or isinstance(x, Value) else vjp(g, np.asarray(out), np.asarray(x))
+
+    assert words in refusal(primitive("spot", lambda x: x * x, on_data, elementwise=True), order=1)
+
+
+def test_numbers_far_out_may_lose_their_digits_in_float32():
+    fast = primitive("fast", lambda x: np.sin(31.7 * x), lambda g, out, x: 31.7 * g * np.cos(31.7 * x), elementwise=True)
+    assert_rule(fast, order=1)
+
+
+def test_each_operand_is_made_simple():
+    message = refusal(primitive("product", lambda x, y: x * y, lambda g, out, x, y: 1.1 * g * y, lambda g, out, x, y: 1.1 * g * x))
+    assert message.startswith("the rule of product is wrong: for operand x it says 1.1, ")
+    assert "smallest input:  product(1.0, 1.0)\n" in message
+
+
+def test_what_the_rule_raises_is_the_cause():
+    def broken(g, out, x):
+        raise LookupError("nothing here")
+
+    with pytest.raises(AssertionError) as caught:
+        assert_rule(primitive("broken", lambda x: x * x, broken))
+    assert str(caught.value) == "the rule of broken is wrong: LookupError: nothing here\n\nsmallest input:  broken(1.0)"
+    assert isinstance(caught.value.__cause__, LookupError)
+
+
+def test_the_parameters_stand_in_the_message():
+    cases = [Case(((2,),), {"power": 3, "how": "up"})]
+    vjp = lambda g, out, x, power=1, how=None: (1.0 if how is None else 1.1) * power * g * x ** (power - 1)  # noqa: E731
+    message = refusal(primitive("raised", lambda x, power=1, how=None: x**power, vjp, cases=cases))
+    assert "smallest input:  raised(np.array([" in message
+    assert "]), power=3, how='up')\n" in message
+
+
+def test_a_domain_without_a_place_is_refused():
+    kinks = [Kink("everywhere", "0", lambda x: 0.0 * x)]
+    assert refusal(primitive("none", lambda x: np.abs(x), lambda g, out, x: g, kinks=kinks)).startswith("no operands of none lie in")
 
 
 # ── the decorator ─────────────────────────────────────────────────────────────
@@ -215,6 +289,77 @@ def test_other_arguments_pass_through():
         return np.sum(x * x, axis=axis)
 
     total()
+
+
+def message_of(test):
+    with pytest.raises(AssertionError) as caught:
+        test()
+    return str(caught.value)
+
+
+def test_the_message_has_the_inputs_as_code_and_the_graph():
+    @differentiable(x=st.builds(lambda: Value(np.array([1.0, 2.0]), label="q")), n=st.just(3), examples=1)
+    def cut(x, n):
+        """Cut."""
+        return np.sum(engine.stop_gradient(x) * x) * n
+
+    message = message_of(cut)
+    assert message.startswith("the gradient of cut is wrong\n\nFAILED: cut: 2 wrong")
+    assert "∂f/∂x[1]" in message
+    assert "\n\nx = np.array([1.0, 2.0])\nn = 3\n\n" in message
+    graph = message.partition("n = 3\n\n")[2]
+    assert graph.startswith("x (2,) ")
+    assert " * 3 " in graph
+    assert "sum" in graph
+    assert (cut.__name__, cut.__doc__, cut.__module__) == ("cut", "Cut.", __name__)
+
+
+def test_the_message_on_several_results_has_the_inputs():
+    @differentiable(x=st.just(1.5), examples=1)
+    def pair(x):
+        return x * x, engine.stop_gradient(x) * x
+
+    assert message_of(pair).endswith("\n\nx = 1.5")
+
+
+def test_the_derivatives_of_the_gradient_are_checked_on_request():
+    once = primitive("once", lambda x: x * x, lambda g, out, x: 2.0 * g * engine.stop_gradient(x))
+    for order, right in ((1, True), (2, False)):
+        test = differentiable(x=st.just(1.5), examples=1, order=order)(lambda x: once(x))
+        if right:
+            test()
+        else:
+            assert "∂²f/∂x/∂x" in message_of(test)
+    differentiable(x=st.just(1.5), examples=1)(lambda x: once(x))()
+
+
+@pytest.fixture
+def other_settings():
+    """Settings of the user's own, which a test with @differentiable does not take up: it is the same at every run."""
+    before = hypothesis.settings.get_current_profile_name()
+    database = hypothesis.database.InMemoryExampleDatabase()
+    hypothesis.settings.register_profile("a user's", derandomize=False, database=database, max_examples=3, deadline=1)
+    hypothesis.settings.load_profile("a user's")
+    yield database
+    hypothesis.settings.load_profile(before)
+
+
+@pytest.mark.parametrize(("options", "count"), [({"examples": 7}, 7), ({}, 100)])
+def test_the_examples_are_the_same_at_every_run(options, count, other_settings):
+    drawn = []
+
+    def note(x):
+        drawn.append(x)
+        return x
+
+    runs = []
+    for _ in range(2):
+        differentiable(x=st.floats(-1.0, 1.0).map(note), **options)(lambda x: 2.0 * x)()
+        runs.append(drawn.copy())
+        drawn.clear()
+    assert runs[0] == runs[1]
+    assert len(runs[0]) == count
+    assert not other_settings.data
 
 
 # ── without hypothesis ────────────────────────────────────────────────────────

@@ -3,12 +3,10 @@
 import numpy as np
 import pytest
 from hypothesis import Phase, find, given, settings, strategies as st
-from hypothesis.extra import numpy as hnp
 
 import engine
 from engine import Value, primitive, strategies as some
 from engine.primitives import TABLE
-from engine.prove.literals import literal
 from engine.prove.points import MARGIN, clear_of_kinks, inside
 from engine.prove.strategies import _Builder
 
@@ -412,14 +410,3 @@ def test_programs_take_up_a_rule_of_ones_own():
 @given(some.programs(["add", "tanh", "matmul"]))
 def test_programs_keep_to_the_names_they_are_given(program):
     assert {step.name for step in program.steps} <= {"add", "tanh", "matmul"}
-
-
-@given(
-    hnp.arrays(st.sampled_from([np.float64, np.float32]), hnp.array_shapes(min_dims=0))
-    | st.floats()
-    | st.tuples(st.floats(), st.integers())
-)
-def test_data_is_written_as_code_that_makes_it_again(data):
-    again = eval(literal(data), {"np": np})
-    np.testing.assert_array_equal(again, data)
-    assert np.asarray(again).dtype == np.asarray(data).dtype
