@@ -52,12 +52,12 @@ def install(kind: type[Node], constant: Callable[[Any, Any], Any], record: Calla
             primitive.fast = (binary(kind, primitive, first, constant), reflected(kind, primitive, second))
     for name in dir(kind):
         plain = getattr(kind, name)
-        primitive, place = getattr(plain, "rule", (None, 0))
-        if primitive is not None:
+        rule, place = getattr(plain, "rule", (None, 0))
+        if rule is not None:
             if place:
-                method = reflected(kind, primitive, plain)
+                method = reflected(kind, rule, plain)
             else:
-                method = unary(kind, primitive, plain) if len(primitive.vjps) == 1 else binary(kind, primitive, plain, constant)
+                method = unary(kind, rule, plain) if len(rule.vjps) == 1 else binary(kind, rule, plain, constant)
             method.__name__, method.__doc__, method.__wrapped__ = plain.__name__, plain.__doc__, plain
             setattr(kind, name, method)
 
