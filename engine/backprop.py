@@ -44,8 +44,8 @@ def fit(contribution: Any, operand: Node, primitive: Primitive) -> Any:
 
     This is the one place where broadcasting is undone.
     """
-    like = operand._data
-    have, want = np.shape(contribution), np.shape(like)
+    like, given = operand._data, getattr(contribution, "_data", contribution)
+    have, want = (() if type(data) is float else np.shape(data) for data in (given, like))
     if have != want:
         lead = len(have) - len(want)
         stretched = tuple(range(lead))
@@ -104,7 +104,7 @@ def contributions(node: Node, g: Any, *, record: bool = False, oldest: float = -
     out = node if record else node._data
     if type(out) is float and primitive.elementwise:
         g, out, *args = map(np.float64, (g, out, *args))  # for 1/0.0 and the like NumPy has an answer
-    params, rules, plain = node._params, primitive.vjps, primitive.built_in and not (record or modes.active)
+    params, rules, plain = node._params, primitive.vjps, primitive.built_in and not modes.active
     together = rules[0](g, out, *args, argnums=range(len(inputs)), **params or {}) if primitive.at_once else ()
     for argnum, operand in enumerate(inputs):
         if type(operand) is float or not operand._requires_grad or operand._id < oldest:
@@ -119,8 +119,11 @@ def contributions(node: Node, g: Any, *, record: bool = False, oldest: float = -
             raise TypeError(f"{primitive.name} has no derivative with respect to operand {argnum}, {describe(operand)}; detach() it")
         else:
             contribution = rules[argnum](g, out, *args, **params) if params else rules[argnum](g, out, *args)
-        like = operand._data
-        fits = type(contribution) is type(like) is np.ndarray and contribution.shape == like.shape and contribution.dtype is like.dtype
+        given, like = getattr(contribution, "_data", None) if record else contribution, operand._data
+        if type(given) is type(like) is np.ndarray:
+            fits = given.shape == like.shape and given.dtype is like.dtype
+        else:
+            fits = type(given) is type(like) is float
         if not (plain and fits):  # most need nothing more
             contribution = _received(contribution, operand, node, record)
         yield operand, contribution

@@ -164,14 +164,14 @@ _ALONG = [Case(((3,),)), Case(((2, 3),)), Case(((2, 3),), {"axis": 0}), Case(((2
 
 
 def _log_softmax(x: Any, axis: int = -1) -> Any:
-    shifted = x - np.max(x, axis=axis, keepdims=True)
-    return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
+    shifted = x - np.maximum.reduce(x, axis=axis, keepdims=True)
+    return shifted - np.log(np.add.reduce(np.exp(shifted), axis=axis, keepdims=True))
 
 
 softmax = primitive(
     "softmax",
     lambda x, axis=-1: np.exp(_log_softmax(x, axis)),
-    lambda g, out, x, axis=-1: out * (g - np.sum(g * out, axis=axis, keepdims=True)),
+    lambda g, out, x, axis=-1: out * (g - np.add.reduce(g * out, axis=axis, keepdims=True)),
     cases=_ALONG,
     doc="exp(x) / Σ exp(x) along an axis, without overflow",
 )
@@ -179,7 +179,7 @@ softmax = primitive(
 log_softmax = primitive(
     "log_softmax",
     _log_softmax,
-    lambda g, out, x, axis=-1: g - np.exp(out) * np.sum(g, axis=axis, keepdims=True),
+    lambda g, out, x, axis=-1: g - np.exp(out) * np.add.reduce(g, axis=axis, keepdims=True),
     cases=_ALONG,
     doc="ln softmax(x) along an axis, without overflow",
 )

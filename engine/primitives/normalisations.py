@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from .reductions import mean
 from .table import Case, primitive
 
 _CASES = [
@@ -26,7 +27,7 @@ _CASES = [
 
 
 def _mean(x: Any, axis: Any) -> Any:
-    return np.mean(x, axis=axis, keepdims=True)
+    return mean(x, axis=axis, keepdims=True)
 
 
 def _standardize(x: Any, axis: Any = -1, eps: float = 1e-5) -> Any:

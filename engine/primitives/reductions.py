@@ -29,8 +29,10 @@ def _open(reduced: Any, axis: Axis, keepdims: bool) -> Any:
 def _spread(reduced: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
     """A reduced array broadcast back to the operand's shape: each number at every place that it was computed from."""
     shape = np.shape(x)
-    if type(reduced) is float and math.prod(shape) <= 4096:
-        return np.full(shape, reduced)  # faster than np.broadcast_to
+    if type(reduced) is float and math.prod(shape) <= 4096:  # faster than np.broadcast_to
+        full = np.empty(shape)
+        full.fill(reduced)
+        return full
     return np.broadcast_to(_open(reduced, axis, keepdims), shape)
 
 

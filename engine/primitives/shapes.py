@@ -126,10 +126,16 @@ astype = primitive(
 
 # ── transpose and its relatives ───────────────────────────────────────────────
 
+
+def _back(axes: Sequence[int]) -> list[int]:
+    """The order of the axes that undoes this one."""
+    return sorted(range(len(axes)), key=lambda k: axes[k] % len(axes))
+
+
 _transpose = primitive(
     "transpose",
     lambda x, axes=None: x.transpose(axes) if type(x) is np.ndarray else np.transpose(x, axes),
-    lambda g, out, x, axes=None: np.transpose(g, axes if axes is None else np.argsort(np.arange(len(axes))[list(axes)])),
+    lambda g, out, x, axes=None: np.transpose(g, axes if axes is None else _back(axes)),
     symbol="T",
     cases=[Case(((2, 3),)), Case(((2, 3, 1),), {"axes": (1, 2, 0)}), Case(((2, 3, 1),), {"axes": (-1, 0, 1)})],
     doc="the axes in another order, reversed by default",

@@ -39,7 +39,8 @@ def finite_gradients(params: list[Value]) -> list[tuple[int, Value, Any]]:
     for i, p in enumerate(params):
         if p.has_grad:
             g = p.grad.detach().data if isinstance(p.grad, Value) else p.grad  # it is a Value after backward(create_graph=True)
-            if not (math.isfinite(g) if type(g) is float else np.isfinite(g).all()):
+            # The sum of the squares tells in one pass, unless it overflows.
+            if not (math.isfinite(g if type(g) is float else np.vdot(g, g)) or np.isfinite(g).all()):
                 kind = "NaN" if np.isnan(g).any() else "inf"
                 raise FloatingPointError(
                     f"the gradient of {parameter_name(i, p)} contains {kind}; "
