@@ -194,9 +194,13 @@ def route(root: Node, pending: Pending) -> list[Node]:
     """The interior nodes on the way from the root to the leaves, oldest first, each with the gradient `pending`."""
     order, found = [], [root]
     root._grad = pending
+    last, by_age = root._id, True
     while found:  # depth first, the second operand before the first: nearly by age, which makes the sort cheap
         node = found.pop()
         order.append(node)
+        if node._id > last:
+            by_age = False
+        last = node._id
         x, y = node._x, node._y
         if y is None:
             for one in x if type(x) is tuple else (x,):
@@ -211,7 +215,8 @@ def route(root: Node, pending: Pending) -> list[Node]:
             y._grad = pending
             found.append(y)
     order.reverse()
-    order.sort(key=age)
+    if not by_age:
+        order.sort(key=age)
     return order
 
 
