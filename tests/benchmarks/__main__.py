@@ -37,7 +37,7 @@ def show(place: str) -> None:
 
 def show_chain() -> None:
     """The million operations."""
-    table = Table(title=f"{chain.OPERATIONS:,} scalar operations   [dim]≤ 2 µs, ≤ 320 bytes each[/dim]", title_justify="left")
+    table = Table(title=f"{chain.OPERATIONS:,} scalar operations   [dim]≤ 220 bytes each with the gradients[/dim]", title_justify="left")
     for column in ("", "µs an operation", "bytes an operation, after it"):
         table.add_column(column, justify="right" if column else "left")
     for stage, (micros, size) in chain.measure().items():

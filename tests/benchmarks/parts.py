@@ -1,4 +1,4 @@
-"""Many parts of one array, and many arrays joined: the time for each part, which must not grow with their number."""
+"""Many parts of one array, many arrays joined, many uses, long chains: the time for each, which must not grow with their number."""
 
 from __future__ import annotations
 
@@ -55,7 +55,33 @@ def _ways() -> dict[str, Callable[[int], Callable[[], Any]]]:
 
         return make
 
+    def used(count: int) -> Callable[[], Any]:
+        x = Value(2.0)
+        return lambda: sum((x * 0.5 for _ in range(count)), x).backward()
+
+    def chain(count: int, **options: Any) -> Callable[[], Any]:
+        def work() -> None:
+            y = x = Value(0.5)
+            for _ in range(count // 2):
+                y = y * 0.9 + x
+            y.backward(**options)
+
+        return work
+
+    def unrecorded(count: int) -> Callable[[], Any]:
+        def work() -> None:
+            with engine.no_grad():
+                y = x = Value(0.5)
+                for _ in range(count // 2):
+                    y = y * 0.9 + x
+
+        return work
+
     return {
+        "one number used in many places": used,
+        "a chain": chain,
+        "a chain, backward(create_graph=True)": lambda count: chain(count, create_graph=True),
+        "a chain, inside no_grad": unrecorded,
         "np.stack of numbers": joined(np.stack, 1.0),
         "np.concatenate": joined(np.concatenate, np.ones(1)),
         "x[i] in a loop": loop,

@@ -40,7 +40,7 @@ def test_a_rule_with_two_operands_a_domain_and_a_kink():
     )
 
 
-@pytest.mark.parametrize("c", [0.37, -1.234, 3.17])
+@pytest.mark.parametrize("c", [0.37, -1.234])
 def test_a_kink_at_an_odd_place_is_found(c):
     message = refusal(primitive("bent", lambda x: np.maximum(x - c, 0) + np.exp(x), lambda g, out, x: g * (x > c) + g * np.exp(x)))
     assert f"a kink for operand x at x = {c:g} " in message
