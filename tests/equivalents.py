@@ -43,6 +43,8 @@ EQUIVALENT: list[Equivalent] = [Equivalent(*entry) for entry in (
     ("engine/arrays.py", "fingerprint", "whole = bits.size // 257 * 257", "whole = bits.size // 258 * 257", "what no column holds is hashed byte by byte"),
     ("engine/arrays.py", "fingerprint", "(np.add.reduce(rows).tobytes(), places.tobytes(), bits[whole:].tobytes(), flat[::flat.size // 256].tobytes())", "(np.add.reduce(rows).tobytes(), places.tobytes(), bits[whole:].tobytes(), flat[::flat.size // 257].tobytes())", "another sample, as large"),
     ("engine/arrays.py", "<module>", "_WEIGHTS = (2 * _COLUMN + 1) * np.uint64(11400714819323198485) + (_COLUMN ** 3 << 20)", "_WEIGHTS = (2 * _COLUMN + 2) * np.uint64(11400714819323198485) + (_COLUMN ** 3 << 20)", "other weights, no two of them alike either"),
+    ("engine/arrays.py", "was_written", "return False", "return None", "None is as false as False"),
+    ("engine/arrays.py", "was_written", "node._fingerprint = fingerprint(node._data) if known == ASSIGNED else known", "node._fingerprint = fingerprint(node._data) if True else known", "speed only: the fingerprint is known"),
     ("engine/fast.py", "binary.operator", "if of_other is kind or issubclass(of_other, kind):", "if of_other is kind and issubclass(of_other, kind):", "speed only: the plain definition does the same"),
     ("engine/fast.py", "binary.operator", "if of_other is kind or issubclass(of_other, kind):", "if False:", "speed only: the plain definition does the same"),
     ("engine/fast.py", "binary.operator", "if of_other is float:", "if False:", "speed only: the plain definition does the same"),
