@@ -19,16 +19,20 @@ def tree_map(function: Callable[..., Any], tree: Any, *others: Any) -> Any:
     return function(tree, *others)
 
 
-def tree_paths(tree: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
-    """Every leaf with the keys and indices that lead to it: {"w": [a, b]} gives (("w", 0), a) and (("w", 1), b)."""
+def tree_paths(tree: Any, path: tuple[Any, ...] = (), within: tuple[int, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """Every leaf with the keys and indices that lead to it: {"w": [a, b]} gives (("w", 0), a) and (("w", 1), b).
+
+    A structure that contains itself, as the names of a notebook may, is read once.
+    """
     if not isinstance(tree, (dict, list, tuple)):
         yield path, tree
         return
+    within = (*within, id(tree))
     for key, item in tree.items() if isinstance(tree, dict) else enumerate(tree):
-        if isinstance(item, (dict, list, tuple)):
-            yield from tree_paths(item, (*path, key))
-        else:
+        if not isinstance(item, (dict, list, tuple)):
             yield (*path, key), item
+        elif id(item) not in within:
+            yield from tree_paths(item, (*path, key), within)
 
 
 def tree_leaves(tree: Any) -> list[Any]:

@@ -45,18 +45,9 @@ def choose_path(name: str, force: bool) -> Path:
 def write(result: Value, path: Path) -> None:
     """Write the graph of `result`, in the format that the path's ending names."""
     from ..files import write_atomically
-    from ..show.drawing import draw
-    from ..show.formats import to_json
+    from ..show.drawing import contents
 
-    suffix = path.suffix.lower()
-    match suffix:
-        case ".json":
-            data = to_json(result).encode()
-        case ".dot":
-            data = draw(result).source.encode()
-        case _:
-            data = draw(result).pipe(format=suffix[1:])
-    write_atomically(path, _sign(data, suffix))
+    write_atomically(path, _sign(contents(result, path.name), path.suffix.lower()))
 
 
 def _sign(data: bytes, suffix: str) -> bytes:

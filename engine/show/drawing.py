@@ -100,22 +100,29 @@ def save(outputs: Any, path: str | os.PathLike[str], names: Mapping[str, Any] | 
     """Write the graph to a file, in the form that its extension names; the file is replaced as a whole.
 
     .svg, .png and .pdf are pictures and .dot (or .gv) is their source, with `options` for `draw`; .json,
-    .mmd (Mermaid) and .txt are the forms of `engine.show.formats`.
+    .mmd (Mermaid) and .txt are the forms of `engine.show.formats`, which take none.
+
+    Raises:
+        ValueError: another extension.
+        TypeError: options for a form that takes none.
     """
     path = Path(path)
-    kind = path.suffix.lower().lstrip(".")
-    written = {"json": to_json, "mmd": to_mermaid, "txt": to_text}
-    data: str | bytes
-    if kind in written:
-        data = written[kind](outputs, names)
-    elif kind in ("dot", "gv"):
-        data = draw(outputs, names, **options).source
-    elif kind in ("svg", "png", "pdf"):
-        data = draw(outputs, names, **options).pipe(kind)
-    else:
-        raise ValueError(f"cannot tell what to write to {path.name!r}; end it in .svg, .png, .pdf, .dot, .json, .mmd or .txt")
-    write_atomically(path, data)
+    write_atomically(path, contents(outputs, path.name, names, **options))
     return path
+
+
+def contents(outputs: Any, filename: str, names: Mapping[str, Any] | None = None, **options: Any) -> bytes:
+    """What `save` writes to a file of that name."""
+    kind = Path(filename).suffix.lower().lstrip(".")
+    if form := {"json": to_json, "mmd": to_mermaid, "txt": to_text}.get(kind):
+        if options:
+            raise TypeError(f"{', '.join(options)} is for pictures, and {filename!r} is none; save it without, or end it in .svg")
+        return form(outputs, names).encode()
+    if kind in ("dot", "gv"):
+        return draw(outputs, names, **options).source.encode()
+    if kind in ("svg", "png", "pdf"):
+        return draw(outputs, names, **options).pipe(kind)
+    raise ValueError(f"cannot tell what to write to {filename!r}; end it in .svg, .png, .pdf, .dot, .json, .mmd or .txt")
 
 
 # ── the nodes and edges ───────────────────────────────────────────────────────

@@ -145,7 +145,12 @@ def _lay_out(
     """What the program `engine -Tformat` would print, from the library in pygraphviz; it is always quiet.
 
     It runs in a process of its own, as the program would, because Graphviz ends its process on some graphs.
+
+    Raises:
+        ValueError: Graphviz refuses; or neato_no_op, which the library does not know.
     """
+    if neato_no_op:
+        raise ValueError("neato_no_op needs Graphviz's own programs: install Graphviz, so that `neato` is found")
     kind = ":".join(filter(None, (format, renderer, formatter)))
     command = [sys.executable, "-P", "-c", _CHILD, kind, engine]
     fonts = _borrowed_fonts(warn=not format.startswith("svg"))

@@ -191,6 +191,9 @@ def test_save_hands_names_and_options_on(tmp_path: Path) -> None:
     assert "rankdir=TB" in save(b, tmp_path / "g.dot", rankdir="TB").read_text(encoding="utf-8")
     for ending in ("json", "mmd", "txt"):
         assert "first" in save(b, tmp_path / f"g.{ending}", {"first": a}).read_text(encoding="utf-8")
+        with pytest.raises(TypeError, match=rf"depth is for pictures, and 'other\.{ending}' is none"):
+            save(b, tmp_path / f"other.{ending}", depth=3)
+        assert not (tmp_path / f"other.{ending}").exists()
     with pytest.raises(ValueError, match=r"'picture\.exe'.*\.svg, \.png"):
         save(b, tmp_path / "picture.exe")
     assert not (tmp_path / "picture.exe").exists()

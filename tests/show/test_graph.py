@@ -243,3 +243,12 @@ def test_trace_is_micrograds(values: list[Value]) -> None:
     assert {(operand, user) for operand, user in edges if operand in set(expected)} == {
         (operand, user) for user in expected for operand in user.operands if isinstance(operand, Value)
     }
+
+
+def test_names_may_hold_a_list_that_contains_itself() -> None:
+    x = Value(2.0)
+    inner: list[Any] = [x]
+    names: dict[str, Any] = {"inner": inner}
+    inner.append(inner)
+    names["names"] = names
+    assert next(node.name for node in Graph(x * 3.0, names).nodes) == "inner[0]"

@@ -260,3 +260,9 @@ def test_a_failure_leaves_no_file_and_keeps_the_old_one(tmp_path: Path) -> None:
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc", "Cn"]), min_size=1))
 def test_both_ways_draw_the_same_labels(label: str) -> None:
     assert read(draw({label: chain(1)})).boxes["v1"].lines[0].split() == label.split()
+
+
+def test_what_only_the_programs_can_do_is_refused_without_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(ValueError, match="neato_no_op needs Graphviz's own programs"):
+        draw(Value(2.0) * 3.0).pipe("svg", engine="neato", neato_no_op=2)
