@@ -27,6 +27,8 @@ from .handmade import Handmade
 from .node import Node, Pending, age, describe, frozen, location, operands, reachable, was_frozen
 from .primitives import Primitive
 
+DOUBLE = np.dtype(np.float64)
+
 
 class MutationError(RuntimeError):
     """Data that the backward pass needs was changed after the forward pass."""
@@ -45,10 +47,11 @@ def fit(contribution: Any, operand: Node, primitive: Primitive) -> Any:
     This is the one place where broadcasting is undone.
     """
     like, given = operand._data, getattr(contribution, "_data", contribution)
-    have, want = (() if type(data) is float else np.shape(data) for data in (given, like))
+    have = given.shape if type(given) is np.ndarray else np.shape(given)
+    want = like.shape if type(like) is np.ndarray else ()
     if have != want:
         lead = len(have) - len(want)
-        stretched = tuple(range(lead))
+        stretched = (0,) if lead == 1 else tuple(range(lead))
         if lead < 0 or have[lead:] != want:
             if lead < 0 or any(n not in (1, m) for n, m in zip(want, have[lead:], strict=True)):
                 raise ValueError(
@@ -59,7 +62,7 @@ def fit(contribution: Any, operand: Node, primitive: Primitive) -> Any:
         contribution = np.add.reduce(contribution, axis=stretched)
         if len(stretched) != lead:
             contribution = np.reshape(contribution, want)
-    dtype = np.dtype(np.float64) if type(like) is float else like.dtype
+    dtype = DOUBLE if type(like) is float else like.dtype
     if want or hasattr(contribution, "_data"):  # an array, or a recorded one
         return contribution if contribution.dtype == dtype else contribution.astype(dtype)
     if type(like) is float:

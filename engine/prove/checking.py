@@ -185,7 +185,8 @@ def check(
         argnums: the arguments to differentiate by; all that hold floats by default.
         mode: "elements", each derivative by itself;
             "projections", the derivative along random directions, for large inputs;
-            "auto", elements up to 1,000 inputs, else projections;
+            "auto", elements up to 1,000 inputs, else projections.  Every argument is tried by itself, and f runs each time:
+            many numbers are checked faster as one array than as an argument each;
             "transpose", forward against reverse mode, ⟨u, Jv⟩ = ⟨Jᵀu, v⟩ for random u and v: since forward mode is the
             transpose of the transpose, this shows that each vjp is linear in its cotangent, not that it is the derivative;
             "taylor", whether f(x + hv) - f(x) - h⟨∇f, v⟩ shrinks like h²: 2 is its slope in a log-log plot.

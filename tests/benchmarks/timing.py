@@ -55,7 +55,7 @@ def race(place: str, contest: Contest) -> dict[str, tuple[Timing, Timing]]:
         started = {name: stack.enter_context(_Process(place, name)) for name in contest.contenders}
         started[again] = stack.enter_context(_Process(place, contest.reference))
         running = {name: process for name, process in started.items() if process.installed}
-        _agree({name: process.first for name, process in running.items()}, contest.reference)
+        agree({name: process.first for name, process in running.items()}, contest.reference)
         results: dict[str, list[Timing]] = {name: [] for name in running}
         for collecting in (True, False):
             counts = {name: process.calibrate(contest.turn, collecting) for name, process in running.items()}
@@ -70,7 +70,7 @@ def race(place: str, contest: Contest) -> dict[str, tuple[Timing, Timing]]:
     return {name: (with_gc, without_gc) for name, (with_gc, without_gc) in results.items()}
 
 
-def _agree(first: dict[str, Any], reference: str) -> None:
+def agree(first: dict[str, Any], reference: str) -> None:
     """Before the race: all compute the same numbers."""
     expected = first[reference]
     for name, found in first.items():
@@ -108,9 +108,8 @@ class _Process:
     def __enter__(self) -> _Process:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._process.stdin.close()  # type: ignore[union-attr]
-        self._process.wait()
+    def __exit__(self, *error: Any) -> None:
+        self._process.__exit__(*error)  # closes the pipes, at which it ends, and waits for that
 
 
 def _contend(place: str, name: str) -> None:
