@@ -251,6 +251,9 @@ def test_pytorch():
     assert check(torch.tanh, torch.tensor([0.5, 1.0]))  # float32
     assert verdicts(check(torch.relu, torch.tensor(0.0, dtype=torch.float64))) == ["kink"]
     assert verdicts(check(lambda x: torch.sum(x.detach() * 2), torch.ones(1, dtype=torch.float64))) == ["disconnected"]
+    two, one = torch.ones(2, dtype=torch.float64), torch.ones(1, dtype=torch.float64)
+    assert verdicts(check(lambda x, unused: torch.sum(x * x), two, one)) == ["right"] * 3
+    assert verdicts(check(lambda x, n: torch.sum(x**n), two, torch.tensor(2))) == ["right"] * 2  # an integer is handed through
 
 
 def test_jax():
