@@ -93,7 +93,7 @@ def binary(kind: type[Node], primitive: Primitive, plain: Callable[..., Any], co
             forward = on_arrays
         try:
             result = forward(x, y)
-        except (ArithmeticError, ValueError, TypeError):
+        except (ArithmeticError, ValueError, TypeError, IndexError):
             return plain(self, other)
         if type(result) is not float:
             if type(result) is complex or mode:
@@ -136,7 +136,7 @@ def reflected(kind: type[Node], primitive: Primitive, plain: Callable[..., Any])
             return plain(self, other)
         try:
             result = on_floats(other, y) if type(y) is float else on_arrays(other, y)
-        except (ArithmeticError, ValueError, TypeError):
+        except (ArithmeticError, ValueError, TypeError, IndexError):
             return plain(self, other)
         if type(result) is complex:
             return plain(self, other)
@@ -164,7 +164,7 @@ def unary(kind: type[Node], primitive: Primitive, plain: Callable[..., Any]) -> 
             forward = on_arrays
         try:
             result = forward(x)
-        except (ArithmeticError, ValueError, TypeError):
+        except (ArithmeticError, ValueError, TypeError, IndexError):
             return plain(self)
         if type(result) is not float and (type(result) is not np.ndarray or not result.ndim):
             result = as_stored(result)
